@@ -1,0 +1,1 @@
+"""Demonstrations: the container, collecting, files."""

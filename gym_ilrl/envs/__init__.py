@@ -1,0 +1,1 @@
+"""The ``ilrl/`` environments, one file each; no torch is imported here."""

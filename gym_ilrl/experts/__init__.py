@@ -1,0 +1,1 @@
+"""Experts: scripted and planned policies with Stable-Baselines3's ``predict``."""

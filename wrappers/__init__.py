@@ -1,0 +1,7 @@
+"""Gymnasium wrappers around demonstrations and experts.
+
+This folder *is* the package ``gym_ilrl.wrappers``.
+"""
+
+if __name__ != "gym_ilrl.wrappers":  # the same folder under two names would be two packages with two class identities
+    raise ImportError("import gym_ilrl.wrappers, not wrappers")
