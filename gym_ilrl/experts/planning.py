@@ -82,7 +82,8 @@ def greedy_actions(
     """
     q = action_values(transitions, rewards, values, gamma)
     tied = q >= q.max(axis=0) - _TIE * np.abs(values).max()
-    return np.argmax(tied, axis=0).astype(np.int64)
+    actions: NDArray[np.int64] = np.argmax(tied, axis=0)
+    return actions
 
 
 def continuing_transitions(P: ToyTextModel) -> tuple[sparse.csr_matrix, NDArray[np.float64]]:
@@ -101,7 +102,8 @@ def continuing_transitions(P: ToyTextModel) -> tuple[sparse.csr_matrix, NDArray[
     row, probability, following, reward, terminated = rows.T
     row_index, following_index = row.astype(np.int64), following.astype(np.int64)
     _check_outcomes(row_index, probability, following_index, reward, n_states, n_actions)
-    expected = np.bincount(row_index, weights=probability * reward, minlength=n_actions * n_states)
+    expected = np.zeros(n_actions * n_states)
+    np.add.at(expected, row_index, probability * reward)
     going_on = terminated == 0.0
     transitions = sparse.csr_matrix(
         (probability[going_on], (row_index[going_on], following_index[going_on])),
