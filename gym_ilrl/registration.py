@@ -4,9 +4,14 @@ from typing import Any
 
 from gymnasium.envs.registration import register, registry
 
-# id -> (module, class prefix, max_episode_steps); the single environment is <prefix>Env, its vectorised twin <prefix>VectorEnv
-_ENVIRONMENTS: dict[str, tuple[str, str, int]] = {
+from gym_ilrl.envs.compat import NATIVE_VECTOR_ENVS
+
+# id -> (module, class prefix, max_episode_steps): the single environment is <prefix>Env, its vectorised twin
+# <prefix>VectorEnv; None where the rules end every episode themselves
+_ENVIRONMENTS: dict[str, tuple[str, str, int | None]] = {
     "ilrl/LaneKeeping-v0": ("gym_ilrl.envs.lane_keeping", "LaneKeeping", 600),
+    "ilrl/Tightrope-v0": ("gym_ilrl.envs.tightrope", "Tightrope", None),
+    "ilrl/GridMaze-v0": ("gym_ilrl.envs.grid_maze", "GridMaze", 200),
 }
 
 
@@ -16,4 +21,6 @@ def register_envs() -> None:
         if env_id in registry:
             continue
         kwargs: dict[str, Any] = {"entry_point": f"{module}:{prefix}Env", "max_episode_steps": max_episode_steps}
+        if NATIVE_VECTOR_ENVS:
+            kwargs["vector_entry_point"] = f"{module}:{prefix}VectorEnv"
         register(id=env_id, **kwargs)

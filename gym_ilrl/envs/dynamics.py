@@ -27,6 +27,8 @@ class Dynamics(ABC):
     action_space: spaces.Space[Any]  # of one environment
 
     def __init__(self, num_envs: int = 1) -> None:
+        if num_envs < 1:
+            raise ValueError(f"num_envs must be at least 1, and was given {num_envs}")
         self.num_envs = num_envs
 
     @abstractmethod
@@ -48,7 +50,10 @@ class Dynamics(ABC):
         """Return the current observation of every row, stacked, as fresh arrays (a dict of them for Dict spaces)."""
 
     def info(self) -> dict[str, NDArray[Any]]:
-        """Return numeric extras of every row, stacked along the first axis, as fresh arrays."""
+        """Return numeric extras of every row, stacked along the first axis, as fresh arrays.
+
+        Scalars are float64, int64 or bool, which is what their Python forms in the single environment become again.
+        """
         return {}
 
     @abstractmethod
