@@ -72,7 +72,7 @@ class SingleEnv(gym.Env[Any, Any]):
 
         :raises AttributeError: if the expert of this environment needs the observation only
         """
-        return self.dynamics.privileged_state()[self.row].copy()
+        return np.array(self.dynamics.privileged_state()[self.row])
 
     def get_state(self) -> NDArray[Any]:
         """Return everything that :meth:`set_state` needs to replay, a structured array of shape ``()``."""

@@ -122,6 +122,8 @@ def _batch_size(observations: Any) -> int:
 
 
 def _privileged_states(env: Any) -> NDArray[np.float64]:
-    if hasattr(env, "env_method"):  # an SB3 VecEnv
+    if hasattr(env, "env_method"):  # an SB3 VecEnv, natively vectorised (inside its wrappers) or not
+        if hasattr(env, "privileged_states"):
+            return np.asarray(env.privileged_states())
         return np.stack(env.env_method("privileged_state"))
     return np.asarray(env.unwrapped.privileged_state())[None]
