@@ -156,7 +156,7 @@ class TightropeEnv(SingleEnv):
 
     ## Expert
     :class:`gym_ilrl.experts.tightrope.TightropeExpert` finds the observation in the rule book and gives its code. Its
-    expected return is about ``-slip * length``: -2.0 at the defaults, where random actions reach -95.
+    expected return is about ``-slip * length``: -2.0 at the defaults, where random actions reach -99.
 
     ## Version history
     - v0: first version

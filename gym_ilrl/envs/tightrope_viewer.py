@@ -1,5 +1,7 @@
 """Pictures of ``ilrl/Tightrope-v0``."""
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,8 +24,7 @@ def draw(length: int, cell: int, lane: int) -> NDArray[np.uint8]:
     :param cell: where the walker is, from 0 to ``length``
     :param lane: 0 rope, 1 net, 2 ground
     """
-    picture = blank(_WIDTH, _HEIGHT, _SKY)
-    _draw_scene(picture, length)
+    picture = _scene(length).copy()
     x = _LEFT + (_RIGHT - _LEFT) * cell / length
     segment(picture, (_LEFT, 226.0), (_RIGHT, 226.0), 3.0, (98, 74, 54))
     segment(picture, (_LEFT, 226.0), (x, 226.0), 3.0, (244, 232, 200))  # how far the episode is
@@ -47,7 +48,10 @@ def write(length: int, cell: int, lane: int) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _draw_scene(picture: NDArray[np.uint8], length: int) -> None:
+@lru_cache(maxsize=8)
+def _scene(length: int) -> NDArray[np.uint8]:
+    """Everything that does not move."""
+    picture = blank(_WIDTH, _HEIGHT, _SKY)
     rope, net, ground = _FEET
     rectangle(picture, (0, ground), (_WIDTH, _HEIGHT), _EARTH)
     rectangle(picture, (0, ground), (_WIDTH, ground + 6), _GRASS)
@@ -67,6 +71,7 @@ def _draw_scene(picture: NDArray[np.uint8], length: int) -> None:
         segment(
             picture, (_RIGHT + 31, rope - 46 + y), (_RIGHT + 31 + 22 - abs(y - 8) * 2.6, rope - 46 + y), 0.8, _WALKER[2]
         )
+    return picture
 
 
 def _draw_walker(picture: NDArray[np.uint8], x: float, lane: int) -> None:

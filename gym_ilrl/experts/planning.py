@@ -16,7 +16,7 @@ Outcome = tuple[float, int, float, bool]  # probability, next state, reward, ter
 ToyTextModel = Mapping[int, Mapping[int, Sequence[Outcome]]]
 
 _TOLERANCE = 1e-10  # of the values, relative to the largest one
-_TIE = 1e-8  # actions whose values differ by less, relative to the largest one, are equally good: the first wins
+_TIE = 1e-9  # actions whose values differ by less, relative to the largest one, are equally good: the first wins
 
 
 def greedy_policy(P: ToyTextModel, gamma: float = 0.99) -> NDArray[np.int64]:
