@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from gym_ilrl.envs.dynamics import Dynamics
-from gym_ilrl.envs.grid_layouts import GridLayout, generate_layout
+from gym_ilrl.envs.grid_layouts import generate_layout
+from gym_ilrl.envs.grid_model import N_ACTIONS, ToyTextModel, moves, toy_text_model, transition_matrix
 from gym_ilrl.envs.grid_viewer import draw, write
 from gym_ilrl.envs.random_numbers import draw_key, uniform
 from gym_ilrl.envs.single import SingleEnv
 from gym_ilrl.envs.vector import DynamicsVectorEnv
-
-N_ACTIONS = 4  # left, down, right, up, as in Gymnasium's FrozenLake: a - 1 and a + 1 are perpendicular to a
 
 _STATE = np.dtype([("key", np.uint64), ("cell", np.int64), ("clock", np.int64)])
 
@@ -41,7 +40,7 @@ class GridMazeDynamics(Dynamics):
         self.slip = float(slip)
         self.n_states = self.layout.size**2
         self.start, self.goal = 0, self.n_states - 1
-        self.moves = _moves(self.layout)
+        self.moves = moves(self.layout)
         self.moves[:, self.goal] = self.goal  # the goal is absorbing
         self.observation_space = spaces.Discrete(self.n_states)
         self.action_space = spaces.Discrete(N_ACTIONS)
@@ -88,46 +87,19 @@ class GridMazeDynamics(Dynamics):
     @cached_property
     def transition_matrix(self) -> sparse.csr_matrix:
         """The probabilities of the next cells, see :attr:`GridMazeEnv.transition_matrix`."""
-        rows = np.arange(N_ACTIONS * self.n_states)
-        directions, cells = np.divmod(rows, self.n_states)
-        matrix = sparse.csr_matrix((len(rows), self.n_states))
-        for turn, probability in ((0, 1.0 - self.slip), (-1, 0.5 * self.slip), (1, 0.5 * self.slip)):
-            arrived = self.moves[(directions + turn) % N_ACTIONS, cells]
-            matrix = matrix + sparse.csr_matrix((np.full(len(rows), probability), (rows, arrived)), matrix.shape)
-        matrix.eliminate_zeros()
-        matrix.sort_indices()
-        return matrix
+        return transition_matrix(self.moves, self.slip)
+
+    @cached_property
+    def toy_text_model(self) -> ToyTextModel:
+        """The model in Gymnasium's toy-text form, see :attr:`GridMazeEnv.P`."""
+        return toy_text_model(self.transition_matrix, self.goal)
 
     @cached_property
     def reward(self) -> NDArray[np.float64]:
-        """The probability of arriving, of shape ``(4, n_states)``."""
-        arriving: NDArray[np.float64] = self.transition_matrix[:, self.goal].toarray().reshape(N_ACTIONS, -1)
+        """The probability of arriving at the goal from another cell, of shape ``(4, n_states)``."""
+        arriving: NDArray[np.float64] = self.transition_matrix[:, [self.goal]].toarray().reshape(N_ACTIONS, -1)
         arriving[:, self.goal] = 0.0
         return arriving
-
-    @cached_property
-    def toy_text_model(self) -> dict[int, dict[int, list[tuple[float, int, float, bool]]]]:
-        """The model in Gymnasium's toy-text form, see :attr:`GridMazeEnv.P`."""
-        matrix, goal = self.transition_matrix, self.goal
-
-        def outcomes(cell: int, action: int) -> list[tuple[float, int, float, bool]]:
-            row = action * self.n_states + cell
-            entries = slice(matrix.indptr[row], matrix.indptr[row + 1])
-            arrivals = zip(matrix.data[entries].tolist(), matrix.indices[entries].tolist(), strict=True)
-            return [(p, to, float(to == goal and cell != goal), to == goal) for p, to in arrivals]
-
-        return {cell: {action: outcomes(cell, action) for action in range(N_ACTIONS)} for cell in range(self.n_states)}
-
-
-def _moves(layout: GridLayout) -> NDArray[np.int64]:
-    """Where each direction leads from each cell, of shape ``(4, n_states)``: into a wall is to stay."""
-    cells = np.arange(layout.size**2).reshape(layout.size, layout.size)
-    moves = np.repeat(cells[None], N_ACTIONS, axis=0)
-    moves[0, :, 1:] = np.where(layout.right, cells[:, :-1], cells[:, 1:])
-    moves[1, :-1] = np.where(layout.down, cells[1:], cells[:-1])
-    moves[2, :, :-1] = np.where(layout.right, cells[:, 1:], cells[:, :-1])
-    moves[3, 1:] = np.where(layout.down, cells[:-1], cells[1:])
-    return moves.reshape(N_ACTIONS, -1)
 
 
 class GridMazeEnv(SingleEnv):
@@ -186,7 +158,7 @@ class GridMazeEnv(SingleEnv):
         super().__init__(GridMazeDynamics(1, size, layout, layout_seed, slip), render_mode)
 
     @property
-    def P(self) -> dict[int, dict[int, list[tuple[float, int, float, bool]]]]:
+    def P(self) -> ToyTextModel:
         """The exact model in the form of Gymnasium's toy-text environments.
 
         ``P[state][action]`` is a list of ``(probability, next_state, reward, terminated)``. Built on first use.

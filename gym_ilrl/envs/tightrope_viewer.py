@@ -24,7 +24,7 @@ def draw(length: int, cell: int, lane: int) -> NDArray[np.uint8]:
     :param cell: where the walker is, from 0 to ``length``
     :param lane: 0 rope, 1 net, 2 ground
     """
-    picture = _scene(length).copy()
+    picture: NDArray[np.uint8] = _scene(length).copy()
     x = _LEFT + (_RIGHT - _LEFT) * cell / length
     segment(picture, (_LEFT, 226.0), (_RIGHT, 226.0), 3.0, (98, 74, 54))
     segment(picture, (_LEFT, 226.0), (x, 226.0), 3.0, (244, 232, 200))  # how far the episode is

@@ -1,0 +1,58 @@
+"""The exact model of ``ilrl/GridMaze-v0``."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from gym_ilrl.envs.grid_layouts import GridLayout
+
+N_ACTIONS = 4  # left, down, right, up, as in Gymnasium's FrozenLake: a - 1 and a + 1 are perpendicular to a
+
+ToyTextModel = dict[int, dict[int, list[tuple[float, int, float, bool]]]]
+
+
+def moves(layout: GridLayout) -> NDArray[np.int64]:
+    """Return where each direction leads from each cell, of shape ``(4, n_states)``: into a wall is to stay."""
+    cells = np.arange(layout.size**2).reshape(layout.size, layout.size)
+    to = np.repeat(cells[None], N_ACTIONS, axis=0)
+    to[0, :, 1:] = np.where(layout.right, cells[:, :-1], cells[:, 1:])
+    to[1, :-1] = np.where(layout.down, cells[1:], cells[:-1])
+    to[2, :, :-1] = np.where(layout.right, cells[:, 1:], cells[:, :-1])
+    to[3, 1:] = np.where(layout.down, cells[:-1], cells[1:])
+    return to.reshape(N_ACTIONS, -1)
+
+
+def transition_matrix(moves: NDArray[np.int64], slip: float) -> sparse.csr_matrix:
+    """Return the probabilities of the next cells.
+
+    :param moves: where each direction leads from each cell, of shape ``(4, n_states)``
+    :param slip: probability that an action is replaced by one of the two perpendicular ones
+    :return: of shape ``(4 * n_states, n_states)``, row ``action * n_states + cell``
+    """
+    turned = [moves, np.roll(moves, 1, axis=0), np.roll(moves, -1, axis=0)]  # row a: the move of a, a - 1, a + 1
+    probabilities = np.repeat([1.0 - slip, 0.5 * slip, 0.5 * slip], moves.size)
+    entries = (np.tile(np.arange(moves.size), 3), np.concatenate(turned, axis=None))
+    matrix = sparse.csr_matrix((probabilities, entries), shape=(moves.size, moves.shape[1]))  # sums up equal entries
+    matrix.eliminate_zeros()
+    matrix.sort_indices()
+    return matrix
+
+
+def toy_text_model(matrix: sparse.csr_matrix, goal: int) -> ToyTextModel:
+    """Return the model in the form of Gymnasium's toy-text environments.
+
+    :param matrix: as :func:`transition_matrix` returns it
+    :param goal: the cell that pays 1 and ends the episode
+    :return: ``{cell: {action: [(probability, next_cell, reward, terminated), ...]}}``
+    """
+    n_states = matrix.shape[1]
+    ends, probabilities, arrivals = matrix.indptr.tolist(), matrix.data.tolist(), matrix.indices.tolist()
+
+    def outcomes(cell: int, action: int) -> list[tuple[float, int, float, bool]]:
+        row = action * n_states + cell
+        return [
+            (probabilities[i], arrivals[i], float(arrivals[i] == goal and cell != goal), arrivals[i] == goal)
+            for i in range(ends[row], ends[row + 1])
+        ]
+
+    return {cell: {action: outcomes(cell, action) for action in range(N_ACTIONS)} for cell in range(n_states)}
