@@ -1,5 +1,7 @@
 """From the actions of an environment to what a policy's distribution or actor speaks of."""
 
+from typing import Any
+
 import torch as th
 from gymnasium import spaces
 from stable_baselines3.common.policies import BasePolicy
@@ -18,21 +20,26 @@ def encode_actions(policy: BasePolicy, actions: th.Tensor) -> th.Tensor:
     :raises ValueError: if the shape of the actions does not fit the action space
     """
     space = policy.action_space
-    action_dim = get_action_dim(space)
-    if actions.numel() != len(actions) * action_dim:
+    if actions.shape[1:] != space.shape:
+        # a column (B, 1) of Discrete actions would broadcast their log-likelihood to (B, B)
+        actions = _reshape(actions, space)
+    if isinstance(space, spaces.Discrete):
+        indices = actions.long()
+        return indices - int(space.start) if space.start else indices  # SB3's distributions count from zero
+    flat = actions if actions.ndim == 2 else actions.reshape(len(actions), -1)
+    if isinstance(space, spaces.MultiDiscrete):
+        return flat.long() - th.as_tensor(space.start, device=flat.device)
+    flat = flat.to(th.float32)
+    return scale_actions(space, flat) if policy.squash_output and isinstance(space, spaces.Box) else flat
+
+
+def _reshape(actions: th.Tensor, space: spaces.Space[Any]) -> th.Tensor:
+    if actions.ndim == 0 or actions.numel() != len(actions) * get_action_dim(space):
         raise ValueError(
             f"expected actions of shape (batch, *{space.shape}) for the action space {space} and was given "
             f"{tuple(actions.shape)}; give one action per observation, in the shape that the environment takes"
         )
-    if isinstance(space, spaces.Discrete):
-        # SB3's distributions count from zero; a column (B, 1) would broadcast their log-likelihood to (B, B)
-        indices = actions.reshape(-1).long()
-        return indices - int(space.start) if space.start else indices
-    flat = actions.reshape(len(actions), action_dim)
-    if isinstance(space, spaces.MultiDiscrete):
-        return flat.long() - th.as_tensor(space.start, device=flat.device).reshape(-1)
-    flat = flat.to(th.float32)
-    return scale_actions(space, flat) if policy.squash_output and isinstance(space, spaces.Box) else flat
+    return actions.reshape(len(actions), *(space.shape or ()))
 
 
 def scale_actions(space: spaces.Box, actions: th.Tensor) -> th.Tensor:
