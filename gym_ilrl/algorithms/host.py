@@ -1,0 +1,88 @@
+"""The SB3 algorithm that a cloned policy belongs to: it builds the policy, and takes it over afterwards."""
+
+from typing import Any, TypeVar
+
+import sb3_contrib
+import stable_baselines3
+from gymnasium import spaces
+from sb3_contrib import ARS
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.type_aliases import GymEnv, Schedule
+
+AlgorithmT = TypeVar("AlgorithmT", bound=BaseAlgorithm)
+
+
+def resolve_base(base: str | type[BaseAlgorithm]) -> type[BaseAlgorithm]:
+    """Return the algorithm class that ``base`` names.
+
+    :param base: a class, or the name of one in ``stable_baselines3`` or ``sb3_contrib``, such as ``"SAC"``
+    :raises ValueError: if there is none of that name, or it is not trained by gradients
+    """
+    found = base
+    if isinstance(base, str):
+        found = getattr(stable_baselines3, base, None) or getattr(sb3_contrib, base, None)  # type: ignore[assignment]
+    if not (isinstance(found, type) and issubclass(found, BaseAlgorithm)):
+        raise ValueError(
+            f"base must be a Stable-Baselines3 or sb3-contrib algorithm, such as PPO or 'SAC'; {base!r} is none"
+        )
+    if issubclass(found, ARS):
+        raise ValueError("base=ARS cannot be cloned: ARS has no gradient; use another base, e.g. base=PPO")
+    return found
+
+
+def build_policy(
+    base: type[BaseAlgorithm],
+    policy_class: type[BasePolicy],
+    observation_space: spaces.Space[Any],
+    action_space: spaces.Space[Any],
+    learning_rate: float | Schedule,
+    policy_kwargs: dict[str, Any],
+    **kwargs: Any,
+) -> BasePolicy:
+    """Let ``base`` build its policy, so that whatever ``base`` does to its arguments is done here too.
+
+    The same steps as ``BaseAlgorithm.load()``: an instance without an environment, the spaces set, ``_setup_model()``.
+
+    :param kwargs: other arguments of the algorithm (``seed``, ``device``, ``use_sde``)
+    :raises ValueError: if ``base`` cannot act in ``action_space``
+    """
+    if issubclass(base, OffPolicyAlgorithm):
+        kwargs["buffer_size"] = 1  # its replay buffer is thrown away at once
+    host = base(
+        policy=policy_class,
+        env=None,
+        learning_rate=learning_rate,
+        policy_kwargs=dict(policy_kwargs),
+        _init_setup_model=False,  # type: ignore[call-arg]
+        **kwargs,
+    )
+    host.observation_space, host.action_space, host.n_envs = observation_space, action_space, 1
+    try:
+        host._setup_model()
+    except (AssertionError, NotImplementedError) as error:
+        raise ValueError(f"{base.__name__} cannot act in {action_space}: {error}; choose another base=") from error
+    return host.policy
+
+
+def hand_over(
+    policy: BasePolicy, policy_class: type[BasePolicy], algorithm: type[AlgorithmT], env: GymEnv | str, **kwargs: Any
+) -> AlgorithmT:
+    """Build ``algorithm`` in ``env`` with a copy of ``policy`` inside.
+
+    :raises ValueError: if the algorithm's policy has other parameters
+    """
+    model = algorithm(policy_class, env, **kwargs)
+    try:
+        model.policy.load_state_dict(policy.state_dict())
+    except (RuntimeError, AttributeError) as error:
+        raise ValueError(
+            f"the cloned {policy_class.__name__} does not fit into {algorithm.__name__} "
+            f"(clone with base={algorithm.__name__}, and with the same policy_kwargs): {error}"
+        ) from error
+    for name in ("actor", "q_net", "quantile_net"):  # cloning moved the online network only
+        target = getattr(model.policy, f"{name}_target", None)
+        if target is not None:
+            target.load_state_dict(getattr(model.policy, name).state_dict())
+    return model
