@@ -81,7 +81,7 @@ class LabelJournal:
 
 def _record_dtype(observation_space: spaces.Space[Any], action_space: spaces.Space[Any], n_mask: int) -> np.dtype[Any]:
     if isinstance(observation_space, spaces.Dict):
-        fields = [(f"observation/{key}", s.dtype, s.shape) for key, s in observation_space.spaces.items()]
+        fields: list[Any] = [(f"observation/{key}", s.dtype, s.shape) for key, s in observation_space.spaces.items()]
     else:
         fields = [("observation", observation_space.dtype, observation_space.shape)]
     fields.append(("action", action_space.dtype, action_space.shape))
