@@ -4,7 +4,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, cast
 
 import numpy as np
 import torch as th
@@ -164,7 +164,8 @@ class BC(BaseAlgorithm):
         if self.use_sde:
             kwargs.setdefault("use_sde", True)
         kwargs["policy_kwargs"] = dict(kwargs["policy_kwargs"] or {})
-        return hand_over(self.policy, self.policy_class, algorithm or self.base, env, **kwargs)  # type: ignore[arg-type]
+        chosen = cast(type[AlgorithmT], self.base if algorithm is None else algorithm)
+        return hand_over(self.policy, self.policy_class, chosen, env, **kwargs)
 
     def learn(
         self: SelfBC,
@@ -193,7 +194,8 @@ class BC(BaseAlgorithm):
         )
         callback.on_training_start(locals(), globals())
         # what callbacks look for in locals(), although no environment moves
-        new_obs, infos = self._last_obs, [{} for _ in range(self.n_envs)]
+        new_obs = self._last_obs
+        infos: list[dict[str, Any]] = [{} for _ in range(self.n_envs)]
         rewards, dones = np.zeros(self.n_envs), np.zeros(self.n_envs, dtype=bool)
         while self.num_timesteps < total_timesteps and not fit.has_converged:
             callback.on_rollout_start()

@@ -226,7 +226,8 @@ class DAgger(BC):
         assert self._training_set is not None
         assert self._last_episode_starts is not None
         beta = float(self.beta_schedule(self.n_rounds))
-        labels = RoundLabels(labeller, self._checkpoint and self._checkpoint.journal, ask_at_once=beta > 0)
+        journal = None if self._checkpoint is None else self._checkpoint.journal
+        labels = RoundLabels(labeller, journal, ask_at_once=beta > 0)
         memory, going_on = None, True
         callback.on_rollout_start()
         while going_on and self._n_labels_left > 0:
@@ -254,6 +255,7 @@ class DAgger(BC):
         if answers is not None and beta >= 1:
             self.n_expert_steps += self.n_envs
             return answers, memory
+        assert self._last_obs is not None
         options = {} if masks is None else {"action_masks": masks}
         actions, memory = self.policy.predict(
             self._last_obs, memory, self._last_episode_starts, self.deterministic, **options
@@ -309,4 +311,7 @@ def number_of_masks(policy: BasePolicy) -> int:
     space = policy.action_space
     if isinstance(space, spaces.Discrete):
         return int(space.n)
-    return int(np.sum(space.nvec) if isinstance(space, spaces.MultiDiscrete) else 2 * space.n)
+    if isinstance(space, spaces.MultiDiscrete):
+        return int(np.sum(space.nvec))
+    assert isinstance(space, spaces.MultiBinary)  # maskable policies have no other
+    return 2 * int(np.prod(space.shape))

@@ -2,11 +2,11 @@
 
 from copy import deepcopy
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import torch as th
 from gymnasium import spaces
-from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 
 from gym_ilrl.algorithms.minibatches import Minibatches
 from gym_ilrl.algorithms.training_set import TrainingSet
@@ -100,8 +100,9 @@ class Fit:
             metrics["imitation/loss"] = loss
         if self.validation_loss is not None:
             metrics["imitation/validation_loss"] = self.validation_loss
-        if hasattr(self._policy, "log_std"):
-            metrics["train/std"] = self._policy.log_std.detach().exp().mean().item()
+        log_std = getattr(self._policy, "log_std", None)
+        if log_std is not None:
+            metrics["train/std"] = log_std.detach().exp().mean().item()
         return metrics
 
     def mean_loss(self) -> float | None:
@@ -157,14 +158,15 @@ class Fit:
 
     def _set_log_std_from_residual(self) -> None:
         """Maximum likelihood of the deviation alone: the root mean squared residual of the mean, per dimension."""
-        squares, count = th.zeros_like(self._policy.log_std), 0
+        policy = cast(ActorCriticPolicy, self._policy)
+        squares, count = th.zeros_like(policy.log_std), 0
         with th.no_grad():
             for batch, size in self._minibatches.in_order():
-                mean = self._policy.get_distribution(batch.observations).distribution.mean
+                mean = policy.get_distribution(batch.observations).distribution.mean  # type: ignore[union-attr]
                 squares += ((batch.actions.reshape(size, -1) - mean) ** 2).sum(dim=0)
                 count += size
             log_std = 0.5 * (squares / count).clamp(min=1e-12).log()
-            self._policy.log_std.data.copy_(log_std.clamp(*self._options.log_std_bounds))
+            policy.log_std.data.copy_(log_std.clamp(*self._options.log_std_bounds))
 
 
 def held_out_labels(episode_starts: th.Tensor, fraction: float) -> th.Tensor:

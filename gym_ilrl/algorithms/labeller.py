@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from gymnasium import spaces
@@ -37,7 +37,8 @@ class Labeller:
     def can_label_later(self) -> bool:
         """True if the answer depends on the observation alone, so that a whole round can be asked at once."""
         if isinstance(self._expert, BaseAlgorithm | BasePolicy):
-            return not is_recurrent(getattr(self._expert, "policy", self._expert))
+            policy = self._expert.policy if isinstance(self._expert, BaseAlgorithm) else self._expert
+            return not is_recurrent(policy)
         return isinstance(self._expert, Expert) and not isinstance(self._expert, PrivilegedExpert)
 
     def label(self, observations: Any, episode_starts: NDArray[np.bool_] | None = None) -> NDArray[Any]:
@@ -63,7 +64,8 @@ class Labeller:
                 raise ValueError(
                     f"the expert answered {actions[~inside][0]}, which is outside its action space {space}"
                 )
-            return np.clip(actions, space.low, space.high).astype(space.dtype)
+            clipped: NDArray[Any] = np.clip(actions, space.low, space.high).astype(space.dtype)
+            return clipped
         labels = actions.astype(space.dtype)
         if not all(space.contains(label) for label in labels):
             raise ValueError(f"the expert answered an action outside its action space {space}: {actions}")
@@ -115,7 +117,7 @@ def load_policy(path: str | Path) -> BasePolicy:
     policy: BasePolicy = data["policy_class"](
         data["observation_space"], data["action_space"], data.get("lr_schedule", lambda _: 0.0), **kwargs
     )
-    policy.load_state_dict(params["policy"])
+    policy.load_state_dict(cast(dict[str, Any], params["policy"]))
     policy.set_training_mode(False)
     return policy
 

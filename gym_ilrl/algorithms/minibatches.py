@@ -57,7 +57,7 @@ class Minibatches:
 
     def in_order(self) -> Iterator[tuple[ImitationBatch, int]]:
         """Yield every label once, in order: minibatches and their sizes."""
-        for items in th.arange(self._n_items, device=self._set.device).split(self._items_per_batch):
+        for items in th.split(th.arange(self._n_items, device=self._set.device), self._items_per_batch):
             yield self._take(items), len(items)
 
     def _take(self, items: th.Tensor) -> ImitationBatch:

@@ -157,7 +157,8 @@ def prepare_observations(
     if vec_normalize is not None:
         inner = vec_normalize.observation_space
         observations = vec_normalize.normalize_obs(_channels_as_in(inner, observations))
-    return _channels_as_in(space, observations)
+    prepared: NDArray[Any] | dict[str, NDArray[Any]] = _channels_as_in(space, observations)
+    return prepared
 
 
 def _channels_as_in(space: spaces.Space[Any], observations: Any) -> Any:
