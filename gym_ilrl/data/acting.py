@@ -1,0 +1,91 @@
+"""Any policy as one function of a batch of observations."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch as th
+from gymnasium import spaces
+from numpy.typing import NDArray
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.policies import BasePolicy
+
+from gym_ilrl.data.checks import fit
+
+Act = Callable[[Any, NDArray[np.bool_], NDArray[np.bool_] | None], NDArray[Any]]
+"""(observations, episode starts, action masks or ``None``) -> actions, each with one row an environment."""
+
+
+def acting(policy: Any, action_space: spaces.Space[Any], deterministic: bool) -> Act:
+    """Return the function that asks ``policy`` for actions and carries its recurrent state.
+
+    :param policy: anything with SB3's ``predict``, or a callable from a batch of observations to a batch of actions
+    :param action_space: of one environment
+    :param deterministic: passed to ``predict``
+    :raises ValueError: if ``policy`` is neither
+    """
+    network = _feed_forward(policy)
+    if network is not None:
+        return _acting_directly(network, deterministic)
+    if not hasattr(policy, "predict"):
+        if not callable(policy):
+            raise ValueError(
+                f"a policy has SB3's predict or is a function from observations to actions; {policy!r} is neither"
+            )
+        return _checking(lambda observations, starts, masks: policy(observations), action_space)
+    act = _predicting(policy, deterministic)
+    return act if isinstance(policy, BaseAlgorithm | BasePolicy) else _checking(act, action_space)
+
+
+def takes_action_masks(policy: Any) -> bool:
+    """Tell whether ``policy.predict`` has an argument ``action_masks``, as maskable policies have."""
+    return hasattr(policy, "predict") and "action_masks" in inspect.signature(policy.predict).parameters
+
+
+def _feed_forward(policy: Any) -> BasePolicy | None:
+    """Return the network of an SB3 policy that has no memory and no ``predict`` of its own."""
+    if isinstance(policy, BaseAlgorithm) and type(policy).predict is BaseAlgorithm.predict:
+        policy = policy.policy
+    return policy if isinstance(policy, BasePolicy) and type(policy).predict is BasePolicy.predict else None
+
+
+def _acting_directly(network: BasePolicy, deterministic: bool) -> Act:
+    """Do what ``BasePolicy.predict`` does, without the part that is the same in every call (a third of the time)."""
+    network.set_training_mode(False)
+    space = network.action_space
+    shape = (-1, *(space.shape or ()))
+
+    def act(observations: Any, starts: NDArray[np.bool_], masks: NDArray[np.bool_] | None) -> NDArray[Any]:
+        with th.no_grad():
+            chosen = network._predict(network.obs_to_tensor(observations)[0], deterministic=deterministic)
+        actions: NDArray[Any] = chosen.cpu().numpy().reshape(shape)
+        if not isinstance(space, spaces.Box):
+            return actions
+        return network.unscale_action(actions) if network.squash_output else np.clip(actions, space.low, space.high)
+
+    return act
+
+
+def _predicting(policy: Any, deterministic: bool) -> Act:
+    state: Any = None
+
+    def act(observations: Any, starts: NDArray[np.bool_], masks: NDArray[np.bool_] | None) -> NDArray[Any]:
+        nonlocal state
+        extra = {} if masks is None else {"action_masks": masks}
+        actions, state = policy.predict(observations, state, starts, deterministic, **extra)
+        return np.asarray(actions)
+
+    return act
+
+
+def _checking(act: Act, action_space: spaces.Space[Any]) -> Act:
+    """Refuse actions outside their space when they are given, not after hours of collecting."""
+
+    def checked(observations: Any, starts: NDArray[np.bool_], masks: NDArray[np.bool_] | None) -> NDArray[Any]:
+        actions: NDArray[Any] = fit(act(observations, starts, masks), action_space, "actions of the policy")
+        if len(actions) != len(starts):
+            raise ValueError(f"the policy gave {len(actions)} actions for a batch of {len(starts)} observations")
+        return actions
+
+    return checked
