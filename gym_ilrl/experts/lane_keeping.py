@@ -1,0 +1,23 @@
+"""The expert of ``ilrl/LaneKeeping-v0``."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gym_ilrl.envs.lane_keeping import HEADING_GAIN, LATERAL_GAIN, MAX_YAW_RATE
+from gym_ilrl.experts.base import PrivilegedExpert
+
+
+class LaneKeepingExpert(PrivilegedExpert):
+    """Follows the lane's curvature and steers against the true heading and lateral errors.
+
+    The errors then obey ``d/dt e = psi``, ``d/dt psi = -1.6 psi - e`` near the centre: they die out with damping 0.8.
+
+    :param observation_space: of the environment
+    :param action_space: of the environment
+    """
+
+    def act_on_state(self, privileged_states: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Return the steering for lateral error (m), heading error (rad) and curvature (1/m), of shape ``(n, 3)``."""
+        lateral_error, heading_error, curvature = privileged_states.T
+        yaw_rate = curvature - HEADING_GAIN * heading_error - LATERAL_GAIN * lateral_error
+        return np.clip(yaw_rate / MAX_YAW_RATE, -1.0, 1.0).astype(np.float32)[:, None]
