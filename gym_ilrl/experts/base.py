@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from copy import copy
 from typing import Any, TypeVar
 
+import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
@@ -122,8 +123,9 @@ def _batch_size(observations: Any) -> int:
 
 
 def _privileged_states(env: Any) -> NDArray[np.float64]:
-    if hasattr(env, "env_method"):  # an SB3 VecEnv, natively vectorised (inside its wrappers) or not
-        if hasattr(env, "privileged_states"):
-            return np.asarray(env.privileged_states())
-        return np.stack(env.env_method("privileged_state"))
-    return np.asarray(env.unwrapped.privileged_state())[None]
+    if isinstance(env, gym.Env):
+        unwrapped: Any = env.unwrapped
+        return np.asarray(unwrapped.privileged_state())[None]
+    if hasattr(env, "privileged_states"):  # natively vectorised, inside its wrappers
+        return np.asarray(env.privileged_states())
+    return np.stack(env.env_method("privileged_state"))

@@ -1,5 +1,8 @@
 """The expert of ``ilrl/LaneKeeping-v0``."""
 
+from typing import Any
+
+import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,4 +23,13 @@ class LaneKeepingExpert(PrivilegedExpert):
         """Return the steering for lateral error (m), heading error (rad) and curvature (1/m), of shape ``(n, 3)``."""
         lateral_error, heading_error, curvature = privileged_states.T
         yaw_rate = curvature - HEADING_GAIN * heading_error - LATERAL_GAIN * lateral_error
-        return np.clip(yaw_rate / MAX_YAW_RATE, -1.0, 1.0).astype(np.float32)[:, None]
+        steering: NDArray[np.float32] = np.clip(yaw_rate / MAX_YAW_RATE, -1.0, 1.0).astype(np.float32)
+        return steering[:, None]
+
+
+def lane_keeping_expert(env: gym.Env[Any, Any]) -> LaneKeepingExpert:
+    """Return the expert of ``ilrl/LaneKeeping-v0``, bound to no environment yet.
+
+    :param env: the environment, whose spaces it takes
+    """
+    return LaneKeepingExpert(env.observation_space, env.action_space)

@@ -36,7 +36,7 @@ _FACTORIES: dict[str, ExpertFactory | str] = {
     "InvertedDoublePendulum-v5": "gym_ilrl.experts.inverted_pendulum:BalancingExpert",
     "Reacher-v4": "gym_ilrl.experts.reacher:ReacherExpert",
     "Reacher-v5": "gym_ilrl.experts.reacher:ReacherExpert",
-    "ilrl/LaneKeeping": "gym_ilrl.experts.lane_keeping:LaneKeepingExpert",
+    "ilrl/LaneKeeping": "gym_ilrl.experts.lane_keeping:lane_keeping_expert",
     "ilrl/Tightrope": "gym_ilrl.experts.tightrope:TightropeExpert",
     "ilrl/GridMaze": "gym_ilrl.experts.grid_maze:GridMazeExpert",
 }
@@ -63,10 +63,10 @@ def expert(env: str | gym.Env[Any, Any] | Any, **env_kwargs: Any) -> Any:
             f"keyword arguments ({', '.join(env_kwargs)}) make an environment from an id, and expert() was given an "
             "environment; leave them out"
         )
-    if hasattr(env, "env_is_wrapped"):
-        return _expert_of_vec_env(env)
     if isinstance(env, gym.Env) and not isinstance(env, gym.vector.VectorEnv):
         return _bound(find_factory(_spec_id(env.spec, env))(env), env)
+    if hasattr(env, "env_is_wrapped"):
+        return _expert_of_vec_env(env)
     raise TypeError(
         f"expert() takes an environment id, a gymnasium.Env or a Stable-Baselines3 VecEnv, and was given "
         f"{type(env).__name__}"
