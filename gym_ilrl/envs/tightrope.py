@@ -51,13 +51,11 @@ class TightropeDynamics(Dynamics):
     def step(self, actions: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Advance every row that has not yet arrived by one cell."""
         cell, lane = self._state["cell"], self._state["lane"]
-        code = self.codes[cell, lane]
-        correct = actions == code
-        slipped = uniform(self._state["key"], cell) < self.slip
-        from_rope = np.where(slipped, NET, np.where(correct, ROPE, np.where(actions < code, NET, GROUND)))
-        from_net = np.where(correct, ROPE, NET)
+        correct = actions == self.codes[cell, lane]
+        slipped = (lane == ROPE) & (uniform(self._state["key"], cell) < self.slip)
+        arrived = np.where(slipped, NET, np.where(correct, np.maximum(lane - 1, ROPE), GROUND))
         walking = cell < self.length
-        self._state["lane"] = np.where(walking, np.choose(lane, [from_rope, from_net, GROUND]), lane)
+        self._state["lane"] = np.where(walking, arrived, lane)
         self._state["cell"] += walking
         rewards = np.where(walking & (self._state["lane"] != ROPE), -1.0, 0.0)
         return rewards, self._state["cell"] == self.length
@@ -109,17 +107,17 @@ def rule_book(length: int, book_seed: int = 0) -> tuple[NDArray[np.float32], NDA
 
 
 class TightropeEnv(SingleEnv):
-    """A rope of ``length`` cells, on which every cell wants its own step; whoever falls pays until they are back.
+    """A rope of ``length`` cells, each of which wants its own step; whoever falls pays until they are back on it.
 
     ## Description
-    The smallest problem on which behaviour cloning's cost grows faster than the length ``T`` of the task and DAgger's
-    does not (Ross and Bagnell, "Efficient reductions for imitation learning", AISTATS 2010, theorem 2.1; Ross, Gordon
-    and Bagnell, "A reduction of imitation learning and structured prediction to no-regret online learning", AISTATS
-    2011). Below the rope are a net, from which one may climb back, and the ground, which is for good. In each cell each
-    of these three lanes has its own random look and its own random correct action (its code), so nothing learned on
-    the rope helps in the net. A perfect walker slips into the net now and then and climbs back at once: its
-    demonstrations show every cell of the rope and hardly any of the net. A clone that slips stays in the net, in cell
-    after cell that it has never seen; DAgger asks what to do there.
+    The smallest problem on which the cost of behaviour cloning grows faster than the length ``T`` of the task and
+    DAgger's does not (Ross and Bagnell, "Efficient reductions for imitation learning", AISTATS 2010, theorem 2.1; Ross,
+    Gordon and Bagnell, "A reduction of imitation learning and structured prediction to no-regret online learning",
+    AISTATS 2011, theorem 2.2). Below the rope is a net, and below the net the ground. In each cell each of these three
+    lanes has its own random look and its own random correct action (its code), so nothing learned on the rope helps
+    below it. A perfect walker slips into the net now and then and climbs back at once: its demonstrations show every
+    cell of the rope, few of the net and none of the ground. A clone that slips where they did not falls to the ground
+    and stays there, to pay for the rest of the episode; DAgger asks what to do there.
 
     ## Observation
     ``Box(-1, 1, (16,), float32)``: the random embedding of the current cell and lane. All embeddings and codes are the
@@ -128,13 +126,13 @@ class TightropeEnv(SingleEnv):
     ## Action
     ``Discrete(20)``. Every action moves on by one cell, and then:
 
-    | from | action | to |
+    | from | with the code | with any other action |
     |---|---|---|
-    | rope | any, with probability ``slip`` | net |
-    | rope | the code | rope |
-    | rope | lower than the code / higher than the code | net / ground |
-    | net | the code / any other | rope / net |
-    | ground | any | ground |
+    | rope | rope | ground |
+    | net | rope | ground |
+    | ground | net | ground |
+
+    but whatever is done on the rope, with probability ``slip`` it ends in the net.
 
     ## Reward
     -1 for every step that ends off the rope, else 0.
@@ -156,7 +154,7 @@ class TightropeEnv(SingleEnv):
 
     ## Expert
     :class:`gym_ilrl.experts.tightrope.TightropeExpert` finds the observation in the rule book and gives its code. Its
-    expected return is about ``-slip * length``: -2.0 at the defaults, where random actions reach -99.
+    expected return is about ``-slip * length``: -2.0 at the defaults, where random actions reach -99.7.
 
     ## Version history
     - v0: first version
