@@ -1,0 +1,276 @@
+"""GridMaze against the maze as its own picture in text shows it, searched and stepped in plain Python."""
+
+from collections import deque
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.envs.registration import EnvSpec
+
+import gym_ilrl  # noqa: F401
+from gym_ilrl.envs.grid_layouts import LAYOUTS, generate_layout
+from gym_ilrl.envs.grid_maze import GridMazeDynamics
+from gym_ilrl.envs.grid_viewer import draw, write
+from gym_ilrl.experts.grid_maze import GridMazeExpert
+
+CONFIGURATIONS = [
+    {},
+    {"size": 2, "layout": "maze"},
+    {"size": 5, "layout": "rooms", "layout_seed": 4, "slip": 0.5},
+    {"size": 4, "layout": "open", "slip": 0.0},
+    {"size": 6, "layout": "maze", "layout_seed": 9, "slip": 1.0},
+]
+
+
+def make(**kwargs):
+    return gym.make("ilrl/GridMaze-v0", **kwargs).unwrapped
+
+
+def neighbours(text):
+    """Read, off the maze in text, where left, down, right and up lead from each cell: ``[(4 cells), ...]``."""
+    lines = text.splitlines()
+    size = len(lines) // 2
+    table = []
+    for cell in range(size * size):
+        row, column = divmod(cell, size)
+        y, x = 2 * row + 1, 4 * column + 2
+        free = (lines[y][x - 2] == " ", lines[y + 1][x] == " ", lines[y][x + 2] == " ", lines[y - 1][x] == " ")
+        steps = (-1, size, 1, -size)
+        table.append([cell + step if is_free else cell for step, is_free in zip(steps, free, strict=True)])
+    return table
+
+
+def distances(table, start):
+    """Breadth-first search."""
+    found, queue = {start: 0}, deque([start])
+    while queue:
+        cell = queue.popleft()
+        for to in table[cell]:
+            if to not in found:
+                found[to] = found[cell] + 1
+                queue.append(to)
+    return found
+
+
+def expected_model(env, slip):
+    """Arrival probabilities ``{(cell, action): {to: probability}}`` from the text and the docstring."""
+    goal = env.observation_space.n - 1
+    table = neighbours(write(env.dynamics.layout, 0, goal, 0))
+    model = {}
+    for cell in range(goal + 1):
+        for action in range(4):
+            arrivals = {}
+            for direction, p in ((action, 1 - slip), ((action + 1) % 4, slip / 2), ((action + 3) % 4, slip / 2)):
+                to = goal if cell == goal else table[cell][direction]
+                if p > 0:
+                    arrivals[to] = arrivals.get(to, 0.0) + p
+            model[cell, action] = arrivals
+    return model
+
+
+@pytest.mark.parametrize("kwargs", CONFIGURATIONS)
+def test_the_model_is_what_the_text_shows(kwargs):
+    env = make(**kwargs)
+    goal = env.observation_space.n - 1
+    expected = expected_model(env, kwargs.get("slip", 0.1))
+    assert set(env.P) == set(range(goal + 1))
+    for (cell, action), arrivals in expected.items():
+        outcomes = env.P[cell][action]
+        assert {to: p for p, to, _, _ in outcomes} == pytest.approx(arrivals)
+        for outcome in outcomes:
+            assert list(map(type, outcome)) == [float, int, float, bool]
+            _, to, reward, terminated = outcome
+            assert reward == (1.0 if to == goal and cell != goal else 0.0)
+            assert terminated == (to == goal)
+    assert env.P is env.P
+
+
+@pytest.mark.parametrize("kwargs", CONFIGURATIONS)
+def test_the_sparse_form_equals_the_toy_text_form(kwargs):
+    env = make(**kwargs)
+    n = int(env.observation_space.n)
+    matrix, dense = env.transition_matrix, np.zeros((4 * n, n))
+    reward = np.zeros((4, n))
+    for cell, actions in env.P.items():
+        for action, outcomes in actions.items():
+            for probability, to, r, terminated in outcomes:
+                dense[action * n + cell, to] += probability
+                reward[action, cell] += probability * r
+                assert env.terminal[to] == terminated
+    assert matrix.shape == (4 * n, n)
+    assert matrix.format == "csr"
+    assert (matrix.toarray() == dense).all()
+    assert matrix.nnz == np.count_nonzero(dense)
+    np.testing.assert_allclose(np.asarray(matrix.sum(axis=1)).ravel(), 1.0, rtol=0, atol=1e-15)
+    np.testing.assert_allclose(env.reward, reward, rtol=0, atol=1e-15)
+    assert np.flatnonzero(env.terminal).tolist() == [n - 1]
+    assert env.initial_distribution.tolist() == [1.0] + [0.0] * (n - 1)
+
+
+@pytest.mark.parametrize("kwargs", CONFIGURATIONS)
+def test_steps_follow_the_model(kwargs):
+    """Every cell and action, 1000 times each: arrivals, rewards and ends against the model's probabilities."""
+    repeats = 1000
+    env = make(**kwargs)
+    n = int(env.observation_space.n)
+    cell, action = (array.ravel() for array in np.indices((n, 4, repeats))[:2])
+    dynamics = GridMazeDynamics(len(cell), **kwargs)
+    state = dynamics.get_state()
+    state["cell"], state["clock"] = cell, 3
+    state["key"] = np.random.default_rng(0).integers(0, 2**63, len(cell))
+    dynamics.set_state(range(len(cell)), state)
+    rewards, terminated = dynamics.step(action)
+    to = dynamics.observe()
+    assert (terminated == (to == n - 1)).all()
+    assert (rewards == ((to == n - 1) & (cell != n - 1))).all()
+    counts = np.zeros((4 * n, n))
+    np.add.at(counts, (action * n + cell, to), 1.0)
+    p = env.transition_matrix.toarray()
+    assert (counts[p == 0.0] == 0).all()
+    assert (np.abs(counts / repeats - p) <= 5.0 * np.sqrt(p * (1.0 - p) / repeats) + 1e-12).all()
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("size", [2, 3, 8, 15])
+def test_every_cell_can_be_reached(layout, size):
+    for layout_seed in range(10):
+        found = generate_layout(layout, size, layout_seed)
+        assert found.size == size
+        assert len(distances(neighbours(write(found, 0, 1, 0)), 0)) == size * size
+
+
+def test_a_maze_is_a_spanning_tree_with_a_tenth_of_the_other_walls_opened():
+    size = 40
+    openings = [generate_layout("maze", size, seed) for seed in range(20)]
+    extra = np.array([maze.right.sum() + maze.down.sum() - (size**2 - 1) for maze in openings])
+    walls = 2 * size * (size - 1) - (size**2 - 1)  # of the tree alone
+    assert (extra >= 0).all()
+    assert abs(extra.mean() - 0.1 * walls) < 5 * np.sqrt(walls * 0.1 * 0.9 / len(openings))
+
+
+@pytest.mark.parametrize("size", [4, 7, 12])
+def test_rooms_have_a_door_in_each_of_their_four_walls(size):
+    middle, places = size // 2, set()
+    for seed in range(30):
+        rooms = generate_layout("rooms", size, seed)
+        assert (~rooms.right).sum() == (~rooms.down).sum() == size - 2
+        for wall in (rooms.right[:, middle - 1], rooms.down[middle - 1]):
+            assert wall[:middle].sum() == wall[middle:].sum() == 1
+            places |= set(np.flatnonzero(wall).tolist())
+    assert places == set(range(size))
+
+
+def test_layouts_depend_on_their_seed_and_on_nothing_else():
+    for layout in ("maze", "rooms"):
+        texts = [write(generate_layout(layout, 12, seed), 0, 1, 0) for seed in (0, 0, 1, 2)]
+        assert texts[0] == texts[1]
+        assert len(set(texts)) == 3
+    env = make()
+    before = write(env.dynamics.layout, 0, 1, 0)
+    for seed in range(3):
+        assert env.reset(seed=seed)[0] == 0
+    assert write(env.dynamics.layout, 0, 1, 0) == before
+
+
+@pytest.mark.parametrize("kwargs", CONFIGURATIONS)
+def test_the_planned_value_is_the_value_of_the_planned_policy(kwargs):
+    """``V = (I - gamma P_pi)^-1 r_pi``, where arriving at the goal ends everything."""
+    env = gym.make("ilrl/GridMaze-v0", **kwargs)
+    expert = GridMazeExpert(env)
+    n = int(env.observation_space.n)
+    assert expert.gamma == 1 - 1 / 200
+    actions, _ = expert.predict(np.arange(n))
+    system, rewards = np.eye(n), np.zeros(n)
+    for (cell, action), arrivals in expected_model(env.unwrapped, kwargs.get("slip", 0.1)).items():
+        if actions[cell] == action and cell != n - 1:
+            for to, p in arrivals.items():
+                rewards[cell] += p * (to == n - 1)
+                system[cell, to] -= expert.gamma * p * (to != n - 1)
+    np.testing.assert_allclose(np.linalg.solve(system, rewards), expert.values, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("kwargs", [{"layout": layout, "size": size} for layout in LAYOUTS for size in (3, 9)])
+def test_without_slip_the_expert_takes_a_shortest_way_from_everywhere(kwargs):
+    env = gym.make("ilrl/GridMaze-v0", slip=0.0, layout_seed=2, **kwargs)
+    expert, n = GridMazeExpert(env), int(env.observation_space.n)
+    table = neighbours(write(env.unwrapped.dynamics.layout, 0, n - 1, 0))
+    to_goal = distances(table, n - 1)
+    actions, _ = expert.predict(np.arange(n))
+    assert all(to_goal[table[cell][actions[cell]]] == to_goal[cell] - 1 for cell in range(n - 1))
+    cell, _ = env.reset(seed=0)
+    rewards = []
+    for _ in range(to_goal[0]):
+        cell, reward, terminated, _, _ = env.step(expert.predict(cell)[0])
+        rewards.append(reward)
+    assert (cell, terminated) == (n - 1, True)
+    assert rewards == [0.0] * (to_goal[0] - 1) + [1.0]
+
+
+def test_the_expert_refuses_another_environment():
+    with pytest.raises(TypeError, match="needs an ilrl/GridMaze-v0"):
+        GridMazeExpert(gym.make("FrozenLake-v1"))
+
+
+def test_a_saved_state_replays():
+    env = make(layout="open", slip=0.5)
+    env.reset(seed=3)
+    for t in range(10):
+        env.step(t % 4)
+    state = env.get_state()
+    first = [env.step(t % 4)[0] for t in range(40)]
+    env.set_state(state)
+    assert [env.step(t % 4)[0] for t in range(40)] == first
+    assert len(set(first)) > 3
+
+
+def test_time_is_up_after_200_steps_and_the_spec_is_json():
+    env = gym.make("ilrl/GridMaze-v0", layout="rooms", size=5)
+    env.reset(seed=0)
+    ends = [env.step(3)[2:4] for _ in range(200)]  # up: away from the goal
+    assert ends == [(False, False)] * 199 + [(False, True)]
+    again = gym.make(EnvSpec.from_json(env.spec.to_json()))
+    assert write(again.unwrapped.dynamics.layout, 0, 1, 0) == write(env.unwrapped.dynamics.layout, 0, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"size": 1}, "size must be an integer from 2 to 1000"),
+        ({"size": 2000}, "size must be an integer from 2 to 1000"),
+        ({"size": 4.5}, "size must be an integer"),
+        ({"layout": "labyrinth"}, "layout must be one of maze, rooms, open, not 'labyrinth'"),
+        ({"layout_seed": -1}, "layout_seed must be an integer in"),
+        ({"slip": 1.1}, "slip is a probability"),
+        ({"slip": float("nan")}, "slip is a probability"),
+    ],
+)
+def test_bad_arguments_are_refused_in_a_sentence(kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        make(**kwargs)
+
+
+def test_text_shows_start_goal_and_agent():
+    env = make(size=3, layout="open", slip=0.0, render_mode="ansi")
+    env.reset(seed=0)
+    env.step(1)
+    assert env.render() == (
+        "+---+---+---+\n| S         |\n+   +   +   +\n| @         |\n+   +   +   +\n|         G |\n+---+---+---+\n"
+    )
+
+
+def test_picture_has_its_walls_where_the_layout_has_them():
+    layout = generate_layout("maze", 6, 1)
+    picture = draw(layout, start=0, goal=35, agent=14)
+    assert picture.dtype == np.uint8
+    assert picture.shape == (496, 496, 3)
+    wall, cell, margin = picture[0, 0], 80, 8
+    for row in range(6):
+        for column in range(5):
+            pixel = picture[margin + row * cell + 40, margin + (column + 1) * cell]
+            assert (pixel == wall).all() == (not layout.right[row, column])
+            pixel = picture[margin + (column + 1) * cell, margin + row * cell + 40]
+            assert (pixel == wall).all() == (not layout.down[column, row])
+    moved = draw(layout, start=0, goal=35, agent=15)
+    changed = np.flatnonzero((picture != moved).any(axis=(0, 2)))
+    assert changed.min() >= margin + 2 * cell
+    assert changed.max() < margin + 4 * cell
