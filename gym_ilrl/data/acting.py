@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,8 @@ import torch as th
 from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.distributions import DiagGaussianDistribution
+from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 
 from gym_ilrl.data.checks import fit
 
@@ -55,16 +57,36 @@ def _acting_directly(network: BasePolicy, deterministic: bool) -> Act:
     network.set_training_mode(False)
     space = network.action_space
     shape = (-1, *(space.shape or ()))
+    predict = _gaussian_mean(network) if deterministic else None
+    predict = predict or partial(network._predict, deterministic=deterministic)
 
     def act(observations: Any, starts: NDArray[np.bool_], masks: NDArray[np.bool_] | None) -> NDArray[Any]:
-        with th.no_grad():
-            chosen = network._predict(network.obs_to_tensor(observations)[0], deterministic=deterministic)
+        with th.inference_mode():
+            chosen = predict(network.obs_to_tensor(observations)[0])
         actions: NDArray[Any] = chosen.cpu().numpy().reshape(shape)
         if not isinstance(space, spaces.Box):
             return actions
         return network.unscale_action(actions) if network.squash_output else np.clip(actions, space.low, space.high)
 
     return act
+
+
+def _gaussian_mean(network: BasePolicy) -> Callable[[Any], th.Tensor] | None:
+    """Return what gives the most likely action of PPO's Gaussian without building the distribution around it."""
+    inherited = ("_predict", "get_distribution", "_get_action_dist_from_latent", "extract_features")
+    if (
+        not isinstance(network, ActorCriticPolicy)
+        or type(network.action_dist) is not DiagGaussianDistribution
+        or any(getattr(type(network), name) is not getattr(ActorCriticPolicy, name) for name in inherited)
+    ):
+        return None
+
+    def mean(observations: Any) -> th.Tensor:
+        features = BasePolicy.extract_features(network, observations, network.pi_features_extractor)
+        actions: th.Tensor = network.action_net(network.mlp_extractor.forward_actor(features))
+        return actions
+
+    return mean
 
 
 def _predicting(policy: Any, deterministic: bool) -> Act:

@@ -37,9 +37,9 @@ def collect(
 ) -> Demonstrations:
     r"""Record a policy's episodes.
 
-    What is recorded is the environment's own, observations and rewards below ``VecNormalize`` and ``VecTransposeImage``;
-    the policy sees what ``env`` gives. The running statistics of ``VecNormalize`` are used and not moved. Rewards
-    have SB3's precision, float32.
+    What is recorded are the environment's own observations and rewards, below ``VecNormalize`` and
+    ``VecTransposeImage``; the policy sees what ``env`` gives. The running statistics of ``VecNormalize`` are used and
+    not moved. Rewards have SB3's precision, float32.
 
     No episode is favoured for being short. With ``n_episodes``, environment ``i`` contributes its first
     ``n_episodes // n_envs`` episodes (one more for the first ``n_episodes % n_envs`` environments), however long they
