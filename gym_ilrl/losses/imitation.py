@@ -75,5 +75,5 @@ def loss_options(policy: Any) -> frozenset[str]:
     :param policy: an SB3 or sb3-contrib policy, compiled or not
     """
     signature = inspect.signature(imitation_loss.dispatch(type(unwrap(policy))))
-    keyword_only = inspect.Parameter.KEYWORD_ONLY
-    return frozenset(name for name, parameter in signature.parameters.items() if parameter.kind is keyword_only)
+    options = list(signature.parameters.values())[2:]  # after policy and batch
+    return frozenset(option.name for option in options if option.kind is not inspect.Parameter.VAR_KEYWORD)
