@@ -7,7 +7,7 @@ from gym_ilrl.envs.lane_road import Road
 
 WIDTH, HEIGHT, PANEL = 640, 480, 116  # pixels; the panel of the cameras is at the bottom
 SCALE = 56.0  # pixels a metre
-BEHIND = 3.0  # m of road to the left of the car
+CAR_COLUMN, CAR_ROW, CAR_REACH = 168, (HEIGHT - PANEL) // 2, 40  # where the car is drawn, and how far around it
 SHOULDER = 0.12  # m of asphalt beyond the lane's border
 CAR_LENGTH, CAR_WIDTH = 0.80, 0.40  # m
 
@@ -42,23 +42,24 @@ def draw(
     x, y = _grid(car)
     image = _ground(x, y)
     _paint_road(image, x, y, road, arc_length)
-    _paint_car(image, x - car[0], y - car[1], heading)
-    return np.concatenate([image, _camera_panel(cameras)]).round().astype(np.uint8)
+    around = (slice(CAR_ROW - CAR_REACH, CAR_ROW + CAR_REACH), slice(CAR_COLUMN - CAR_REACH, CAR_COLUMN + CAR_REACH))
+    _paint_car(image[around], x[around] - car[0], y[around] - car[1], heading)
+    return np.asarray(np.concatenate([image, _camera_panel(cameras)]).round(), dtype=np.uint8)
 
 
 def _grid(car: NDArray[np.float64]) -> tuple[Image, Image]:
     """Return the world coordinates of every pixel."""
     columns = np.arange(WIDTH) + 0.5
     rows = np.arange(HEIGHT - PANEL) + 0.5
-    x = car[0] - BEHIND + columns / SCALE
-    y = car[1] + ((HEIGHT - PANEL) / 2.0 - rows) / SCALE
+    x = car[0] + (columns - CAR_COLUMN) / SCALE
+    y = car[1] + (CAR_ROW - rows) / SCALE
     return np.broadcast_to(x, (len(rows), WIDTH)), np.broadcast_to(y[:, None], (len(rows), WIDTH))
 
 
 def _ground(x: Image, y: Image) -> Image:
     """Return grass, in squares of one metre so that motion shows."""
     shade = np.where((np.floor(x) + np.floor(y)) % 2 == 0, 1.0, 0.965)
-    return shade[..., None] * GRASS
+    return np.asarray(shade[..., None] * GRASS)
 
 
 def _paint_road(image: Image, x: Image, y: Image, road: Road, arc_length: float) -> None:
@@ -74,7 +75,7 @@ def _distance_to_road(x: Image, y: Image, road: Road, arc_length: float) -> tupl
     The centre line is a polyline, and a segment is compared only with the pixels that it is wide enough to reach.
     """
     step = 0.125
-    nodes = step * np.arange(np.floor((arc_length - 8.0) / step), np.ceil((arc_length + 20.0) / step))
+    nodes = arc_length + step * np.arange(-64.0, 160.0)
     points = road.points(nodes)
     distance, along = np.full(x.shape, np.inf), np.zeros(x.shape)
     reach = road.half_width + SHOULDER + 2.0 / SCALE
@@ -108,8 +109,8 @@ def _paint_car(image: Image, x: Image, y: Image, heading: float) -> None:
 
 
 def _camera_panel(cameras: NDArray[np.float32]) -> Image:
-    """Return the three images side by side, the farthest scan line on top and the learner's camera framed."""
-    panel = np.ones((PANEL, WIDTH, 3)) * BACKGROUND
+    """Return the images side by side, the farthest scan line on top and the learner's camera framed."""
+    panel = np.full((PANEL, WIDTH, 3), BACKGROUND, dtype=np.float64)
     n_lines, n_pixels = cameras.shape[1:]
     width, height = 12 * n_pixels, 26 * n_lines
     gap, top = (WIDTH - 3 * width) // 4, (PANEL - height) // 2
@@ -117,9 +118,10 @@ def _camera_panel(cameras: NDArray[np.float32]) -> Image:
         left = gap + number * (width + gap)
         border, colour = (4, LAMP) if number == 1 else (1, FRAME)
         panel[top - border : top + height + border, left - border : left + width + border] = colour
-        brightness = np.clip(0.12 + 0.88 * camera[::-1], 0.0, 1.0)
-        image = brightness[..., None] * PAINT
-        panel[top : top + height, left : left + width] = image.repeat(26, axis=0).repeat(12, axis=1)
+        brightness: Image = np.clip(0.12 + 0.88 * camera[::-1], 0.0, 1.0)
+        panel[top : top + height, left : left + width] = (
+            (brightness[..., None] * PAINT).repeat(26, axis=0).repeat(12, axis=1)
+        )
         panel[top + 26 : top + height : 26, left : left + width] = BACKGROUND
     return panel
 

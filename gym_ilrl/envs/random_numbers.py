@@ -29,4 +29,4 @@ def uniform(keys: NDArray[np.uint64], clock: NDArray[np.int64]) -> NDArray[np.fl
     z = (z ^ (z >> _S30)) * _MIX_1
     z = (z ^ (z >> _S27)) * _MIX_2
     z ^= z >> _S31
-    return (z >> _S11) * 2.0**-53
+    return np.asarray((z >> _S11) * 2.0**-53)

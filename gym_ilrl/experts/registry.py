@@ -36,7 +36,7 @@ _FACTORIES: dict[str, ExpertFactory | str] = {
     "InvertedDoublePendulum-v5": "gym_ilrl.experts.inverted_pendulum:BalancingExpert",
     "Reacher-v4": "gym_ilrl.experts.reacher:ReacherExpert",
     "Reacher-v5": "gym_ilrl.experts.reacher:ReacherExpert",
-    "ilrl/LaneKeeping": "gym_ilrl.experts.lane_keeping:lane_keeping_expert",
+    "ilrl/LaneKeeping": "gym_ilrl.experts.lane_keeping:LaneKeepingExpert",
     "ilrl/Tightrope": "gym_ilrl.experts.tightrope:TightropeExpert",
     "ilrl/GridMaze": "gym_ilrl.experts.grid_maze:GridMazeExpert",
 }

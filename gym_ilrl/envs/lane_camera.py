@@ -1,0 +1,50 @@
+"""What the cameras of ``ilrl/LaneKeeping-v0`` see of the lane."""
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+CAMERA_OFFSETS = np.array([0.4, 0.0, -0.4])  # m to the left of the car's centre: left, centre, right camera
+CENTRE = 1
+LOOK_AHEAD = np.array([1.0, 2.0, 4.0])  # m, one scan line each
+N_PIXELS = 16  # of a scan line
+HALF_VIEW = 1.0  # tangent of half the horizontal field of view: 45 degrees to each side
+HALF_SPOT = 0.2  # half the width of the bright spot, in the same unit
+
+_N_NOISE_IMAGES = 1024  # longer than an episode: no noise image comes twice in one
+
+
+def images(
+    lateral_error: NDArray[np.float64], heading_error: NDArray[np.float64], bends: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """Return the noiseless images of all cameras.
+
+    The lane's centre at ``d`` ahead is seen, to the right, under the tangent ``(e + c + psi d - bend(d)) / d`` from a
+    camera ``c`` to the left of the car's centre (small angles).
+
+    :param lateral_error: ``e`` in m, to the left, of shape ``(n,)``
+    :param heading_error: ``psi`` in rad, to the left, of shape ``(n,)``
+    :param bends: how far to the left of straight ahead of the lane it lies at each of :data:`LOOK_AHEAD`, in m, of
+        shape ``(n, scan lines)``
+    :return: of shape ``(n, cameras, scan lines, pixels)``, from 0 to 1
+    """
+    camera = lateral_error[:, None, None] + CAMERA_OFFSETS[:, None]
+    lane = (camera + (heading_error[:, None] * LOOK_AHEAD - bends)[:, None]) / LOOK_AHEAD
+    pixels = np.linspace(-HALF_VIEW, HALF_VIEW, N_PIXELS, dtype=np.float32)
+    distance = (pixels - lane.astype(np.float32)[..., None]) / np.float32(HALF_SPOT)
+    spot = np.maximum(np.float32(1.0) - distance * distance, np.float32(0.0))
+    brightness: NDArray[np.float32] = spot * spot
+    return brightness
+
+
+def noise_images(which: NDArray[np.uint64]) -> NDArray[np.float32]:
+    """Return images of standard Gaussian noise, picked from a fixed set by any numbers of shape ``(n,)``."""
+    chosen: NDArray[np.float32] = _all_noise_images()[which % np.uint64(_N_NOISE_IMAGES)]
+    return chosen
+
+
+@lru_cache(maxsize=1)
+def _all_noise_images() -> NDArray[np.float32]:
+    shape = (_N_NOISE_IMAGES, len(CAMERA_OFFSETS), len(LOOK_AHEAD), N_PIXELS)
+    return np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
