@@ -57,11 +57,11 @@ def measure(env_id: str, n_episodes: int) -> Row:
     if env.spec.max_episode_steps is None:  # random actions may never end the episode
         env = gym.wrappers.TimeLimit(env, 1000)
     teacher = expert(env)
-    privileged = ", privileged" if isinstance(teacher, PrivilegedExpert) else ""
+    privileged = " It reads the true state." if isinstance(teacher, PrivilegedExpert) else ""
     env.action_space.seed(0)
     row = Row(
         env_id,
-        f"{type(teacher).__name__}{privileged}",
+        f"{(type(teacher).__doc__ or '').splitlines()[0]}{privileged}",
         episode_returns(env, lambda observation: teacher.predict(observation)[0], n_episodes),
         episode_returns(env, lambda _: env.action_space.sample(), n_episodes),
         env.spec.reward_threshold,

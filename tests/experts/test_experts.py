@@ -1,5 +1,7 @@
 """Each expert does its task, and does it for batches as for single observations."""
 
+import pickle
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -97,6 +99,16 @@ def test_actions_are_fresh_arrays(name):
     first[:] = env.action_space.sample()
     np.testing.assert_array_equal(teacher.predict(batch)[0], expected)
     np.testing.assert_array_equal(batch, before)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_survives_pickling(name):
+    env = make(name)
+    observation, _ = env.reset(seed=0)
+    teacher = expert(env)
+    np.testing.assert_array_equal(
+        pickle.loads(pickle.dumps(teacher)).predict(observation)[0], teacher.predict(observation)[0]
+    )
 
 
 @pytest.mark.parametrize("name", ["CartPole", "Taxi", "Blackjack", "Pendulum"])

@@ -8,10 +8,12 @@ from gymnasium.envs.classic_control import CartPoleEnv
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import SubprocVecEnv, VecFrameStack
 
+import gym_ilrl
 from gym_ilrl.experts import registry
 from gym_ilrl.experts.base import PrivilegedExpert
 from gym_ilrl.experts.cart_pole import CartPoleExpert
 from gym_ilrl.experts.registry import expert, find_factory, newest_version, register_expert, registered_experts
+from gym_ilrl.wrappers import TupleToMultiDiscrete
 
 
 class Steady(PrivilegedExpert):
@@ -75,6 +77,27 @@ def test_a_version_is_preferred_to_all_versions(revealing):
     register_expert("tests/Revealing-v3", "builtins:repr")
     assert find_factory("tests/Revealing-v3") is repr
     assert find_factory("tests/Revealing-v2") is not repr
+
+
+@pytest.mark.parametrize("env_id", ["ilrl/LaneKeeping-v0", "ilrl/Tightrope-v0", "ilrl/GridMaze-v0"])
+def test_ilrl_experts_act_alike_in_one_and_in_many(env_id):
+    native, alone = gym_ilrl.make_vec_env(env_id, 3, seed=5), gym.make(env_id)
+    observations = native.reset()
+    actions, _ = expert(native).predict(observations)
+    for row in range(3):
+        observation, _ = alone.reset(seed=5 + row)
+        np.testing.assert_array_equal(observation, observations[row])
+        np.testing.assert_allclose(expert(alone).predict(observation)[0], actions[row], rtol=1e-6)
+
+
+def test_the_module_may_stand_before_the_id():
+    by_id, by_env = expert("gym_ilrl:ilrl/GridMaze-v0"), expert(gym.make("gym_ilrl:ilrl/GridMaze-v0"))
+    np.testing.assert_array_equal(by_id.predict(np.arange(20))[0], by_env.predict(np.arange(20))[0])
+
+
+def test_blackjack_in_a_vec_env():
+    venv = make_vec_env("Blackjack-v1", 4, wrapper_class=TupleToMultiDiscrete)
+    assert expert(venv).predict(venv.reset())[0].shape == (4,)
 
 
 @pytest.mark.parametrize("vec_env_class", [None, SubprocVecEnv])
