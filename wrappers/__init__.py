@@ -6,6 +6,7 @@ This folder *is* the package ``gym_ilrl.wrappers``.
 if __name__ != "gym_ilrl.wrappers":  # the same folder under two names would be two packages with two class identities
     raise ImportError("import gym_ilrl.wrappers, not wrappers")
 
+from gym_ilrl.wrappers.record_demonstrations import RecordDemonstrations
 from gym_ilrl.wrappers.tuple_to_multi_discrete import TupleToMultiDiscrete
 
-__all__ = ["TupleToMultiDiscrete"]
+__all__ = ["RecordDemonstrations", "TupleToMultiDiscrete"]

@@ -1,6 +1,6 @@
 """One recorded episode, and what a set of episodes becomes when only its transitions matter."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -84,6 +84,13 @@ def map_arrays(function: Callable[[Any], NDArray[Any]], arrays: Any) -> Arrays:
     if isinstance(arrays, Mapping):
         return {key: function(value) for key, value in arrays.items()}
     return function(arrays)
+
+
+def stack_rows(rows: Sequence[Any]) -> Arrays:
+    """Return one array of all rows, or, where the rows are dicts, a dict of such arrays."""
+    if isinstance(rows[0], Mapping):
+        return {key: np.stack([row[key] for row in rows]) for key in rows[0]}
+    return np.stack(rows)
 
 
 def read_only(values: Any) -> NDArray[Any]:
