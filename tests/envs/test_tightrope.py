@@ -134,11 +134,12 @@ def test_episode_ends_after_exactly_length_steps_and_a_finished_row_stays_as_it_
     env.reset(seed=0)
     ends = [env.step(0)[2:4] for _ in range(25)]
     assert ends == [(False, False)] * 24 + [(True, False)]
-    dynamics = started(2, length=3)
-    for _ in range(3):
-        dynamics.step(np.array([0, 0]))
+    dynamics = started(2, length=3, slip=0.0)
+    for t in range(3):
+        dynamics.step(dynamics.codes[[t, t], ROPE])
     before = dynamics.get_state()
-    rewards, terminated = dynamics.step(np.array([5, 5]))
+    assert (before["lane"] == ROPE).all()
+    rewards, terminated = dynamics.step(dynamics.codes[[3, 3], ROPE] + 1)
     assert (rewards == 0).all()
     assert terminated.all()
     assert (dynamics.get_state() == before).all()

@@ -61,9 +61,10 @@ def test_an_outcome_that_terminates_has_no_value_after_its_reward():
 
 def test_the_lowest_of_equally_good_actions_wins():
     bad, good = [(1.0, 0, 0.0, True)], [(1.0, 0, 1.0, True)]
-    thirds = [(1 / 3, 0, 1.0, True)] * 3  # the same value up to rounding
-    assert greedy_policy({0: {0: bad, 1: thirds, 2: good}}, 0.9)[0] == 1
-    assert greedy_policy({0: {0: good, 1: thirds, 2: good}}, 0.9)[0] == 0
+    tenths = [(0.1, 0, 1.0, True)] * 10  # the same value up to rounding
+    assert sum(p for p, *_ in tenths) < 1.0
+    assert greedy_policy({0: {0: bad, 1: tenths, 2: good}}, 0.9)[0] == 1
+    assert greedy_policy({0: {0: good, 1: tenths, 2: good}}, 0.9)[0] == 0
     assert greedy_policy({0: {0: bad, 1: bad}}, 0.9)[0] == 0  # where everything is worth nothing
 
 
