@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from copy import copy
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import gymnasium as gym
 import numpy as np
@@ -10,6 +10,19 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 SelfPrivilegedExpert = TypeVar("SelfPrivilegedExpert", bound="PrivilegedExpert")
+
+
+class PolicyPredictor(Protocol):
+    """Anything with SB3's ``predict``: SB3's protocol of this name, without importing SB3."""
+
+    def predict(
+        self,
+        observation: Any,
+        state: tuple[NDArray[Any], ...] | None = None,
+        episode_start: NDArray[np.bool_] | None = None,
+        deterministic: bool = True,
+    ) -> tuple[NDArray[Any], tuple[NDArray[Any], ...] | None]:
+        """Return the actions for observations, and the next hidden state (see SB3's ``BasePolicy.predict``)."""
 
 
 class Expert(ABC):

@@ -7,15 +7,15 @@ from numpy.typing import NDArray
 
 from gym_ilrl.experts.standard import StandardExpert
 
-_GENTLE = 0.4  # the least push that reaches the flag in as many swings: the reward punishes its square
+_GENTLE = 0.4  # the reward charges the square of the push: the flag is reached in about 190 steps for 3 points; at 1.0, in 106 for 11
 
 
 class MountainCarExpert(StandardExpert):
     """Pushes right between two curves of the phase plane and left elsewhere.
 
-    Pushing the way the car rolls reaches the flag in about 119 steps; the curves start the swing back before the car
-    stops and give up the last swing early when it is sure to arrive (Zhiqing Xiao, "Reinforcement Learning: Theory and
-    Python Implementation", chapter 1: the closed-form agent of MountainCar-v0).
+    Pushing the way the car rolls takes about 119 steps. Below the lower curve the car is too slow for this swing to
+    reach the flag, and turning back early saves steps: about 106 (the closed-form agent of Zhiqing Xiao,
+    "Reinforcement Learning: Theory and Python Implementation", chapter 1).
 
     :param env: ``MountainCar-v0``
     """

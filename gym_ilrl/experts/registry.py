@@ -9,10 +9,10 @@ from typing import Any
 import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec, find_highest_version, get_env_id, parse_env_id
 
-from gym_ilrl.experts.base import PrivilegedExpert
+from gym_ilrl.experts.base import Expert, PolicyPredictor, PrivilegedExpert
 from gym_ilrl.experts.standard import CHANGING_WRAPPERS
 
-ExpertFactory = Callable[[gym.Env[Any, Any]], Any]
+ExpertFactory = Callable[[gym.Env[Any, Any]], PolicyPredictor]
 
 # Environment id, or its name without the version for all versions -> factory, or "module:attribute" of one. The MuJoCo
 # ids carry their version: observations changed from v4 to v5.
@@ -42,7 +42,7 @@ _FACTORIES: dict[str, ExpertFactory | str] = {
 }
 
 
-def expert(env: str | gym.Env[Any, Any] | Any, **env_kwargs: Any) -> Any:
+def expert(env: str | gym.Env[Any, Any] | Any, **env_kwargs: Any) -> PolicyPredictor:
     """Return the expert of an environment: an object with SB3's ``predict``.
 
     An expert that needs the true state of its environment is bound to the environment given here; from an id it comes
@@ -118,7 +118,7 @@ def newest_version(name: str) -> str:
     return get_env_id(namespace, bare_name, find_highest_version(namespace, bare_name) if version is None else version)
 
 
-def _expert_of_id(env_id: str, env_kwargs: dict[str, Any]) -> Any:
+def _expert_of_id(env_id: str, env_kwargs: dict[str, Any]) -> PolicyPredictor:
     module, _, plain_id = env_id.rpartition(":")
     if module:  # "module:id" registers its environments on import
         importlib.import_module(module)
@@ -127,7 +127,7 @@ def _expert_of_id(env_id: str, env_kwargs: dict[str, Any]) -> Any:
     return _closing(gym.make(env_id, **env_kwargs), factory)
 
 
-def _expert_of_vec_env(venv: Any) -> Any:
+def _expert_of_vec_env(venv: Any) -> PolicyPredictor:
     in_this_process = getattr(venv.unwrapped, "envs", None)
     if in_this_process:
         env = in_this_process[0]
@@ -139,25 +139,28 @@ def _expert_of_vec_env(venv: Any) -> Any:
         kwargs = {key: value for key, value in spec.kwargs.items() if key != "render_mode"}
         found = _closing(gym.make(replace(spec, kwargs=kwargs, additional_wrappers=())), factory)
         wrapped = any(any(venv.env_is_wrapped(wrapper)) for wrapper in CHANGING_WRAPPERS)
-    if isinstance(found, PrivilegedExpert):
-        return found.bind(venv)
+    if isinstance(found, Expert) and not isinstance(found, PrivilegedExpert):
+        _check_spaces(found, venv, wrapped)
+    return _bound(found, venv)
+
+
+def _check_spaces(found: Expert, venv: Any, wrapped: bool) -> None:
     same_spaces = (venv.observation_space, venv.action_space) == (found.observation_space, found.action_space)
     if wrapped or not same_spaces:
         raise ValueError(
             f"{type(found).__name__} observes {found.observation_space} and acts in {found.action_space}, and wrappers "
             f"in this {type(venv).__name__} change them; ask for the expert by the environment's id"
         )
-    return found
 
 
-def _closing(env: gym.Env[Any, Any], factory: ExpertFactory) -> Any:
+def _closing(env: gym.Env[Any, Any], factory: ExpertFactory) -> PolicyPredictor:
     try:
         return factory(env)
     finally:
         env.close()
 
 
-def _bound(found: Any, env: Any) -> Any:
+def _bound(found: PolicyPredictor, env: Any) -> PolicyPredictor:
     return found.bind(env) if isinstance(found, PrivilegedExpert) else found
 
 

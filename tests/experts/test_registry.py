@@ -79,6 +79,16 @@ def test_a_version_is_preferred_to_all_versions(revealing):
     assert find_factory("tests/Revealing-v2") is not repr
 
 
+def test_anything_with_predict_may_be_registered(revealing):
+    class Zero:
+        def predict(self, observation, state=None, episode_start=None, deterministic=True):
+            return np.zeros(len(observation), np.int64), state
+
+    register_expert(revealing, lambda env: Zero())
+    for env in (revealing, gym.make(revealing), make_vec_env(revealing)):
+        assert isinstance(expert(env), Zero)
+
+
 @pytest.mark.parametrize("env_id", ["ilrl/LaneKeeping-v0", "ilrl/Tightrope-v0", "ilrl/GridMaze-v0"])
 def test_ilrl_experts_act_alike_in_one_and_in_many(env_id):
     native, alone = gym_ilrl.make_vec_env(env_id, 3, seed=5), gym.make(env_id)
