@@ -54,4 +54,5 @@ def path(picture: NDArray[np.uint8], points: Sequence[Point], radius: float, col
 
 
 def _pixels(low: float, high: float, size: int) -> slice:
-    return slice(max(int(np.floor(low)) - 1, 0), min(max(int(np.ceil(high)) + 1, 0), size))
+    first, last = np.clip([np.floor(low) - 1, np.ceil(high) + 1], 0, size).astype(int).tolist()
+    return slice(first, last)
