@@ -230,7 +230,8 @@ def _without_render_mode(kwargs: dict[str, Any]) -> dict[str, Any]:
 
 def _info_dicts(infos: dict[str, NDArray[Any]], num_envs: int) -> list[dict[str, Any]]:
     """Turn columns into one dict a row: Python numbers for scalars, arrays for the rest."""
-    if not infos:
-        return [{} for _ in range(num_envs)]
-    columns = [value.tolist() if value.ndim == 1 else list(value) for value in infos.values()]
-    return [dict(zip(infos, row, strict=True)) for row in zip(*columns, strict=True)]
+    rows: list[dict[str, Any]] = [{} for _ in range(num_envs)]
+    for key, column in infos.items():  # key by key: several times faster than row by row
+        for row, value in zip(rows, column.tolist() if column.ndim == 1 else column, strict=True):
+            row[key] = value
+    return rows

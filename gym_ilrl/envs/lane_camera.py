@@ -12,6 +12,7 @@ N_PIXELS = 16  # of a scan line
 HALF_VIEW = 1.0  # tangent of half the horizontal field of view: 45 degrees to each side
 HALF_SPOT = 0.2  # half the width of the bright spot, in the same unit
 
+_PIXELS = np.linspace(-HALF_VIEW, HALF_VIEW, N_PIXELS, dtype=np.float32)
 _N_NOISE_IMAGES = 1024  # longer than an episode: no noise image comes twice in one
 
 
@@ -27,24 +28,34 @@ def images(
     :param heading_error: ``psi`` in rad, to the left, of shape ``(n,)``
     :param bends: how far to the left of straight ahead of the lane it lies at each of :data:`LOOK_AHEAD`, in m, of
         shape ``(n, scan lines)``
-    :return: of shape ``(n, cameras, scan lines, pixels)``, from 0 to 1
+    :return: brightness ``max(1 - z^2, 0)^2``, ``z`` being the distance to the lane's centre in half spots, from 0 to 1,
+        of shape ``(n, cameras, scan lines, pixels)``
     """
     camera = lateral_error[:, None, None] + CAMERA_OFFSETS[:, None]
     lane = (camera + (heading_error[:, None] * LOOK_AHEAD - bends)[:, None]) / LOOK_AHEAD
-    pixels = np.linspace(-HALF_VIEW, HALF_VIEW, N_PIXELS, dtype=np.float32)
-    distance = (pixels - lane.astype(np.float32)[..., None]) / np.float32(HALF_SPOT)
-    spot = np.maximum(np.float32(1.0) - distance * distance, np.float32(0.0))
-    brightness: NDArray[np.float32] = spot * spot
-    return brightness
+    spot: NDArray[np.float32] = _PIXELS - lane.astype(np.float32)[..., None]
+    spot *= np.float32(1.0 / HALF_SPOT)
+    spot *= spot
+    np.subtract(np.float32(1.0), spot, out=spot)
+    np.maximum(spot, np.float32(0.0), out=spot)
+    spot *= spot
+    return spot
 
 
-def noise_images(which: NDArray[np.uint64]) -> NDArray[np.float32]:
-    """Return images of standard Gaussian noise, picked from a fixed set by any numbers of shape ``(n,)``."""
-    chosen: NDArray[np.float32] = _all_noise_images()[which % np.uint64(_N_NOISE_IMAGES)]
+def noise_images(deviation: float, which: NDArray[np.uint64]) -> NDArray[np.float32]:
+    """Return images of Gaussian noise, picked from a fixed set by any numbers of shape ``(n,)``.
+
+    :param deviation: standard deviation
+    :param which: of shape ``(n,)``; successive numbers give independent images
+    :return: of shape ``(n, cameras, scan lines, pixels)``
+    """
+    chosen: NDArray[np.float32] = _all_noise_images(deviation)[which % np.uint64(_N_NOISE_IMAGES)]
     return chosen
 
 
-@lru_cache(maxsize=1)
-def _all_noise_images() -> NDArray[np.float32]:
+@lru_cache(maxsize=4)
+def _all_noise_images(deviation: float) -> NDArray[np.float32]:
     shape = (_N_NOISE_IMAGES, len(CAMERA_OFFSETS), len(LOOK_AHEAD), N_PIXELS)
-    return np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
+    noise: NDArray[np.float32] = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
+    noise *= np.float32(deviation)
+    return noise

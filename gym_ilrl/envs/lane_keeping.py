@@ -24,6 +24,7 @@ START_SPREAD = 0.02  # m, and rad, to each side
 #   yaw rate = curvature - HEADING_GAIN * heading_error - LATERAL_GAIN * lateral_error
 HEADING_GAIN = 1.6  # 1/s
 LATERAL_GAIN = 1.0  # 1/(m s)
+STEERING_CORRECTIONS = -LATERAL_GAIN / MAX_YAW_RATE * CAMERA_OFFSETS
 
 # Heading of the lane: a long swing and a short one. At most 1.4 rad together: the lane never turns back.
 SWING = np.array([[0.4, 0.2], [0.8, 0.6]])  # rad, lowest and highest
@@ -63,7 +64,8 @@ class LaneKeepingDynamics(Dynamics):
         self.action_space = spaces.Box(-1.0, 1.0, (1,), np.float32)
         self._state = np.zeros(num_envs, dtype=STATE)
         self._state["frequency"] = 1.0  # a lane to look at before the first reset
-        self._seen: NDArray[np.float32] | None = None
+        self._curvature = np.zeros(num_envs)
+        self._seen = np.zeros((num_envs, len(CAMERA_OFFSETS), len(LOOK_AHEAD) * N_PIXELS), dtype=np.float32)
 
     def reset(
         self, rows: Sequence[int], generators: Sequence[np.random.Generator], options: dict[str, Any] | None = None
@@ -86,10 +88,10 @@ class LaneKeepingDynamics(Dynamics):
         drift = np.sin(state["heading_error"])
         if self.wind > 0.0:
             drift += self.wind * (2.0 * uniform(state["key"], state["clock"]) - 1.0)
-        state["heading_error"] += STEP * (MAX_YAW_RATE * steering - self._curvature())
+        state["heading_error"] += STEP * (MAX_YAW_RATE * steering - self._curvature)
         state["lateral_error"] += STEP * drift
         state["clock"] += 1
-        self._seen = None
+        self._look(slice(None))
         on_lane = (np.abs(state["lateral_error"]) <= self.lane_half_width) & (
             np.abs(state["heading_error"]) <= MAX_HEADING_ERROR
         )
@@ -97,22 +99,21 @@ class LaneKeepingDynamics(Dynamics):
 
     def observe(self) -> NDArray[np.float32]:
         """Return what the centre camera of every row sees, of shape ``(num_envs, 48)``."""
-        return np.array(self._cameras()[:, CENTRE])
+        return np.array(self._seen[:, CENTRE])
 
     def info(self) -> dict[str, NDArray[Any]]:
         """Return the true errors and the curvature, and the images of all cameras with their label corrections."""
-        corrections = -LATERAL_GAIN / MAX_YAW_RATE * CAMERA_OFFSETS
         return {
-            "cameras": self._cameras().copy(),
-            "steering_corrections": np.tile(corrections, (self.num_envs, 1)),
+            "cameras": self._seen.copy(),
+            "steering_corrections": np.full((self.num_envs, len(CAMERA_OFFSETS)), STEERING_CORRECTIONS),
             "lateral_error": self._state["lateral_error"].copy(),
             "heading_error": self._state["heading_error"].copy(),
-            "curvature": self._curvature(),
+            "curvature": self._curvature.copy(),
         }
 
     def privileged_state(self) -> NDArray[np.float64]:
         """Return lateral error (m), heading error (rad) and curvature (1/m), of shape ``(num_envs, 3)``."""
-        return np.stack([self._state["lateral_error"], self._state["heading_error"], self._curvature()], axis=1)
+        return np.stack([self._state["lateral_error"], self._state["heading_error"], self._curvature], axis=1)
 
     def get_state(self) -> NDArray[Any]:
         """Return a copy of the records of all rows."""
@@ -120,8 +121,9 @@ class LaneKeepingDynamics(Dynamics):
 
     def set_state(self, rows: Sequence[int], state: NDArray[Any]) -> None:
         """Put ``rows`` into the given states, lanes included."""
-        self._state[np.asarray(rows)] = state
-        self._seen = None
+        chosen = np.asarray(rows)
+        self._state[chosen] = state
+        self._look(chosen)
 
     def render(self, row: int, mode: str) -> NDArray[np.uint8]:
         """Draw one row from above."""
@@ -131,7 +133,7 @@ class LaneKeepingDynamics(Dynamics):
             arc_length=STEP * float(state["clock"]),
             lateral_error=float(state["lateral_error"]),
             heading_error=float(state["heading_error"]),
-            cameras=self._cameras()[row].reshape(len(CAMERA_OFFSETS), len(LOOK_AHEAD), N_PIXELS),
+            cameras=self._seen[row].reshape(len(CAMERA_OFFSETS), len(LOOK_AHEAD), N_PIXELS),
         )
 
     def road(self, row: int) -> Road:
@@ -139,36 +141,30 @@ class LaneKeepingDynamics(Dynamics):
         state = self._state[row]
         return Road(state["swing"].copy(), state["frequency"].copy(), state["phase"].copy(), self.lane_half_width)
 
-    def _angle(self) -> NDArray[np.float64]:
-        position = STEP * self._state["clock"]
-        return np.asarray(self._state["frequency"] * position[:, None] + self._state["phase"])
+    def _look(self, rows: Any) -> None:
+        """Work out what depends on the state of ``rows`` (any index): the curvature and the images of the cameras."""
+        state = self._state[rows]
+        self._curvature[rows], bends = _lane_ahead(state)
+        seen = images(state["lateral_error"], state["heading_error"], bends)
+        if self.noise > 0.0:
+            seen += noise_images(self.noise, state["key"] + state["clock"].astype(np.uint64))
+        self._seen[rows] = seen.reshape(len(state), *self._seen.shape[1:])
 
-    def _curvature(self) -> NDArray[np.float64]:
-        bends = self._state["swing"] * self._state["frequency"] * np.cos(self._angle())
-        return np.asarray(bends[:, 0] + bends[:, 1])
 
-    def _bends(self) -> NDArray[np.float64]:
-        """Return how far the lane bends to the left at each look-ahead distance, of shape ``(num_envs, scan lines)``.
+def _lane_ahead(state: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the curvature here, and how far to the left the lane bends until each look-ahead distance ``d``.
 
-        With the lane's heading ``theta(s) = sum_j a_j sin(w_j s + p_j)``, at ``d`` ahead that is the integral of
-        ``theta(s + u) - theta(s)`` over ``u`` from 0 to ``d`` (small angles).
-        """
-        swing, frequency, angle = self._state["swing"][..., None], self._state["frequency"][..., None], self._angle()
-        now = angle[..., None]
-        bends = (
-            swing / frequency * (np.cos(now) - np.cos(now + frequency * LOOK_AHEAD)) - swing * np.sin(now) * LOOK_AHEAD
-        )
-        return np.asarray(bends[:, 0] + bends[:, 1])
+    With the lane's heading ``theta(s) = sum_j a_j sin(w_j s + p_j)`` these are ``theta'(s)`` and the integral of
+    ``theta(s + u) - theta(s)`` over ``u`` from 0 to ``d`` (small angles).
 
-    def _cameras(self) -> NDArray[np.float32]:
-        """Return what the cameras see now, of shape ``(num_envs, cameras, scan lines * pixels)``."""
-        if self._seen is None:
-            state = self._state
-            seen = images(state["lateral_error"], state["heading_error"], self._bends())
-            if self.noise > 0.0:
-                seen += np.float32(self.noise) * noise_images(state["key"] + state["clock"].astype(np.uint64))
-            self._seen = seen.reshape(self.num_envs, len(CAMERA_OFFSETS), len(LOOK_AHEAD) * N_PIXELS)
-        return self._seen
+    :return: in 1/m, of shape ``(n,)``; in m, of shape ``(n, scan lines)``
+    """
+    swing, frequency = state["swing"], state["frequency"]
+    angle = frequency * (STEP * state["clock"])[:, None] + state["phase"]
+    cosine, heading = np.cos(angle), (swing * np.sin(angle)).sum(axis=1)
+    ahead = np.cos(angle[:, None] + LOOK_AHEAD[:, None] * frequency[:, None])
+    bends = (swing / frequency)[:, None] * (cosine[:, None] - ahead)
+    return (swing * frequency * cosine).sum(axis=1), bends.sum(axis=2) - heading[:, None] * LOOK_AHEAD
 
 
 class LaneKeepingEnv(SingleEnv):

@@ -15,7 +15,8 @@ _S27, _S30, _S31, _S11 = np.uint64(27), np.uint64(30), np.uint64(31), np.uint64(
 
 def draw_key(generator: np.random.Generator) -> np.uint64:
     """Draw the key of one episode."""
-    return np.uint64(generator.integers(0, 2**64, dtype=np.uint64))
+    key: np.uint64 = generator.integers(0, 2**64, dtype=np.uint64)
+    return key
 
 
 def uniform(keys: NDArray[np.uint64], clock: NDArray[np.int64]) -> NDArray[np.float64]:
