@@ -95,7 +95,7 @@ def rule_book(length: int, book_seed: int = 0) -> tuple[NDArray[np.float32], NDA
     :param length: number of cells; the book has one page more, the platform at the end
     :param book_seed: an integer in ``[0, 2**63)``
     :raises ValueError: if ``book_seed`` is out of range
-    :return: embeddings, float32 in ``[-1, 1)`` of shape ``(length + 1, 3, 16)``, and codes in ``{0, ..., 19}`` of shape
+    :return: embeddings, float32 in ``[-1, 1]`` of shape ``(length + 1, 3, 16)``, and codes in ``{0, ..., 19}`` of shape
         ``(length + 1, 3)``
     """
     if book_seed != int(book_seed) or not 0 <= book_seed < 2**63:
