@@ -14,10 +14,11 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedule
 from stable_baselines3.common.utils import safe_mean
+from stable_baselines3.common.vec_env import DummyVecEnv
 
 from gym_ilrl.algorithms.checks import check_options, check_policy_options, demonstrations_of, is_recurrent
 from gym_ilrl.algorithms.fit import Fit, FitOptions
-from gym_ilrl.algorithms.host import AlgorithmT, build_policy, hand_over, resolve_base
+from gym_ilrl.algorithms.host import AlgorithmT, build_policy, check_policy_class, hand_over, resolve_base
 from gym_ilrl.algorithms.no_environment import NoEnvironment
 from gym_ilrl.algorithms.optimizer import optimizer_name, tune_optimizer
 from gym_ilrl.algorithms.training_set import TrainingSet, labels_of
@@ -46,8 +47,8 @@ class BC(BaseAlgorithm):
     :param max_grad_norm: clip the gradient's norm to this, or None
     :param validation_fraction: share of the episodes held out, in [0, 1); the parameters that were best on them are
         kept in the end
-    :param patience: stop after so many epochs in a row that did not lower the loss (on the labels held out, where there
-        are some), or None: never stop early
+    :param patience: stop after so many epochs in a row that did not lower the loss by a thousandth of it (on the labels
+        held out, where there are some), or None: never stop early
     :param log_std: what becomes of the Gaussian's deviation. ``"fit"`` learns it, ``"clamp"`` learns it within
         ``log_std_bounds``, ``"residual"`` leaves it out of the training (which is then least squares) and sets it to
         the residual's deviation, within ``log_std_bounds``, in the end. Likelihood of a deterministic expert drives
@@ -187,6 +188,8 @@ class BC(BaseAlgorithm):
         :param progress_bar: show SB3's progress bar
         :raises ValueError: if there are no demonstrations
         """
+        if self.env is None:  # loaded without one
+            self.set_env(DummyVecEnv([self._no_environment] * self.n_envs))
         training_set = self._labelled_demonstrations()
         fit = Fit(self.policy, training_set, self._fit_options(), self._generator)
         total_timesteps, callback = self._setup_learn(
@@ -199,12 +202,12 @@ class BC(BaseAlgorithm):
         rewards, dones = np.zeros(self.n_envs), np.zeros(self.n_envs, dtype=bool)
         while self.num_timesteps < total_timesteps and not fit.has_converged:
             callback.on_rollout_start()
+            self._update_current_progress_remaining(self.num_timesteps, total_timesteps)
             self._update_learning_rate(fit.optimizer)
             for _ in range(self.n_envs):
                 fit.update()
             self._n_updates += self.n_envs
             self.num_timesteps += self.n_envs
-            self._update_current_progress_remaining(self.num_timesteps, total_timesteps)
             callback.update_locals(locals())
             if not callback.on_step():
                 break
@@ -213,10 +216,20 @@ class BC(BaseAlgorithm):
                 self._record_fit(fit)
                 self.dump_logs()
         fit.finish()
-        self._record_fit(fit)
-        self.dump_logs()
+        if log_interval is not None:
+            self._record_fit(fit)
+            self.dump_logs()
         callback.on_training_end()
         return self
+
+    def set_random_seed(self, seed: int | None = None) -> None:
+        """Seed everything that is random here: the order of the labels, too (see base class).
+
+        :param seed: None leaves everything as it is
+        """
+        super().set_random_seed(seed)
+        if seed is not None:
+            self._generator.manual_seed(seed)
 
     def dump_logs(self) -> None:
         """Write the log."""
@@ -233,6 +246,7 @@ class BC(BaseAlgorithm):
 
     def _setup_model(self) -> None:
         self._setup_lr_schedule()
+        check_policy_class(self.policy_class, self.base)
         self.policy = build_policy(
             self.base,
             self.policy_class,
@@ -244,12 +258,10 @@ class BC(BaseAlgorithm):
             device=self.device,
             **({"use_sde": True, "sde_sample_freq": self.sde_sample_freq} if self.use_sde else {}),
         )
+        self._generator = th.Generator().manual_seed(new_seed())
         self.set_random_seed(self.seed)
         check_policy_options(self)
         tune_optimizer(self.policy, self.l2_coef)
-        self._generator = th.Generator()
-        if self.seed is not None:
-            self._generator.manual_seed(self.seed)
 
     def _labelled_demonstrations(self) -> TrainingSet:
         if self.demonstrations is None:
@@ -264,6 +276,9 @@ class BC(BaseAlgorithm):
         training_set = TrainingSet(self.policy, self._vec_normalize_env)
         training_set.extend(labels_of(self.demonstrations.transitions(), self.demonstrations.offsets))
         return training_set
+
+    def _no_environment(self) -> NoEnvironment:
+        return NoEnvironment(self.observation_space, self.action_space)
 
     def _fit_options(self) -> FitOptions:
         check_options(self)
@@ -286,3 +301,8 @@ class BC(BaseAlgorithm):
 
     def _get_torch_save_params(self) -> tuple[list[str], list[str]]:
         return ["policy", optimizer_name(self.policy)], []
+
+
+def new_seed() -> int:
+    """Draw a seed from torch's global generator, for those who were given none: whoever seeded that, repeats a run."""
+    return int(th.randint(2**31, ()))

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stable_baselines3.common.save_util import load_from_zip_file
-from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
 from gym_ilrl.algorithms.label_journal import LabelJournal
 from gym_ilrl.algorithms.training_set import TrainingSet
@@ -29,6 +29,7 @@ class Checkpoint:
     def __init__(self, directory: Path, env: VecEnv, n_masks: int) -> None:
         self.journal = LabelJournal(directory, raw_vec_env(env)[0].observation_space, env.action_space, n_masks)
         self._model = directory / "model.zip"
+        self._vec_normalize = directory / "vec_normalize.pkl"
         self._demonstrations = directory / "demonstrations.npz"
 
     def keep_demonstrations(self, given: Demonstrations | None) -> Demonstrations | None:
@@ -40,25 +41,48 @@ class Checkpoint:
         return given
 
     def save(self, model: "DAgger") -> None:
-        """Write the model; a kill in the middle leaves the one before."""
+        """Write the model and the statistics of ``VecNormalize``; a kill in the middle leaves those before."""
+        vec_normalize = model.get_vec_normalize_env()
+        if vec_normalize is not None:
+            temporary = self._vec_normalize.with_suffix(".tmp")
+            vec_normalize.save(str(temporary))
+            temporary.replace(self._vec_normalize)
         temporary = self._model.with_name("model.tmp.zip")
         model.save(temporary)
         temporary.replace(self._model)
 
     def restore(self, model: "DAgger", training_set: TrainingSet) -> bool:
-        """Bring a run back to its last label; return False if there is nothing to bring back."""
-        n_in_model = 0
-        if self._model.exists():
-            data, _, _ = load_from_zip_file(self._model, device=model.device)
-            assert data is not None
-            model.set_parameters(str(self._model), device=model.device)
-            for name in _COUNTERS:
-                setattr(model, name, data[name])
-            n_in_model = model.n_labels
-        n_since = len(self.journal) - n_in_model
-        if len(self.journal):
+        """Bring back every label; and, for a model that knows of no run yet, the model of the run.
+
+        :return: True if the run goes on where it was killed; False for a model that was loaded with a past of its own,
+            or if there is nothing to bring back
+        """
+        n_labels = len(self.journal)
+        if n_labels:
             training_set.extend(self.journal.read())
+        if model.n_rounds or model.n_labels:
+            model.n_labels = n_labels
+            return False
+        if self._model.exists():
+            self._restore_model(model)
+        n_since = n_labels - model.n_labels
+        if n_since < 0:
+            raise ValueError(
+                f"{self._model} has seen {model.n_labels} labels and there are {n_labels} beside it; "
+                "bring labels.bin back, or give an empty checkpoint_dir"
+            )
         model.num_timesteps += n_since
         model.n_labels += n_since
         model._n_labels_left -= n_since
         return self._model.exists() or n_since > 0
+
+    def _restore_model(self, model: "DAgger") -> None:
+        data, _, _ = load_from_zip_file(self._model, device=model.device)
+        assert data is not None
+        model.set_parameters(str(self._model), device=model.device)
+        for name in _COUNTERS:
+            setattr(model, name, data[name])
+        vec_normalize = model.get_vec_normalize_env()
+        if vec_normalize is not None and self._vec_normalize.exists():
+            saved = VecNormalize.load(str(self._vec_normalize), vec_normalize.venv)
+            vec_normalize.obs_rms, vec_normalize.ret_rms = saved.obs_rms, saved.ret_rms

@@ -1,6 +1,8 @@
 """What the constructors of the algorithms refuse."""
 
-from numbers import Real
+import math
+from collections.abc import Sequence
+from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,15 +44,19 @@ def check_options(model: "BC") -> None:
     require_positive_int("sequence_length", model.sequence_length)
     if model.patience is not None:
         require_positive_int("patience", model.patience)
+    rate = model.learning_rate
+    _require(callable(rate) or (_is_number(rate) and rate >= 0), "learning_rate", rate,
+             "a number of at least 0, or a function of the progress remaining")  # fmt: skip
     for name in ("ent_coef", "l2_coef"):
-        _require(getattr(model, name) >= 0, name, getattr(model, name), "a number of at least 0")
-    if model.max_grad_norm is not None:
-        _require(model.max_grad_norm > 0, "max_grad_norm", model.max_grad_norm, "a positive number, or None")
-    fraction = model.validation_fraction
-    _require(0 <= fraction < 1, "validation_fraction", fraction, "a number of at least 0 and below 1")
-    _require(model.log_std in _LOG_STD_MODES, "log_std", model.log_std, f"one of {_LOG_STD_MODES}")
-    low, high = model.log_std_bounds
-    _require(low <= high, "log_std_bounds", model.log_std_bounds, "(least, greatest)")
+        value = getattr(model, name)
+        _require(_is_number(value) and value >= 0, name, value, "a number of at least 0")
+    norm, fraction, bounds = model.max_grad_norm, model.validation_fraction, model.log_std_bounds
+    _require(norm is None or (_is_number(norm) and norm > 0), "max_grad_norm", norm, "a positive number, or None")
+    is_share = _is_number(fraction) and 0 <= fraction < 1
+    _require(is_share, "validation_fraction", fraction, "a number of at least 0 and below 1")
+    _require(model.log_std in _LOG_STD_MODES, "log_std", model.log_std, f"one of {', '.join(_LOG_STD_MODES)}")
+    is_pair = isinstance(bounds, Sequence) and len(bounds) == 2 and all(map(_is_number, bounds))
+    _require(is_pair and bounds[0] <= bounds[1], "log_std_bounds", bounds, "two numbers, (least, greatest)")
     _require(model.class_weight in (None, "balanced"), "class_weight", model.class_weight, "'balanced' or None")
 
 
@@ -86,8 +92,12 @@ def is_recurrent(policy: BasePolicy) -> bool:
 
 def require_positive_int(name: str, value: int) -> None:
     """Refuse anything but a whole number of at least 1."""
-    is_whole = isinstance(value, Real) and not isinstance(value, bool) and value == int(value)
+    is_whole = isinstance(value, Integral) and not isinstance(value, bool)
     _require(is_whole and value >= 1, name, value, "a whole number of at least 1")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _require(condition: bool, name: str, value: object, expected: str) -> None:

@@ -1,5 +1,6 @@
 """DAgger as an SB3 algorithm."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -8,22 +9,23 @@ import torch as th
 from gymnasium import spaces
 from numpy.typing import NDArray
 from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
-from sb3_contrib.common.maskable.utils import get_action_masks
+from sb3_contrib.common.maskable.utils import get_action_masks, is_masking_supported
 from stable_baselines3 import PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedule
 
-from gym_ilrl.algorithms.bc import BC
+from gym_ilrl.algorithms.bc import BC, new_seed
 from gym_ilrl.algorithms.beta_schedules import BetaSchedule, resolve_beta_schedule
 from gym_ilrl.algorithms.checkpoint import Checkpoint
 from gym_ilrl.algorithms.checks import require_positive_int
-from gym_ilrl.algorithms.fit import Fit
-from gym_ilrl.algorithms.labeller import Labeller
+from gym_ilrl.algorithms.fit import Fit, FitOptions, can_hold_out
+from gym_ilrl.algorithms.labeller import Labeller, check_expert
+from gym_ilrl.algorithms.no_environment import is_no_environment
 from gym_ilrl.algorithms.raw_observations import raw_observations
 from gym_ilrl.algorithms.round_labels import RoundLabels
-from gym_ilrl.algorithms.training_set import TrainingSet, labels_of
+from gym_ilrl.algorithms.training_set import Labels, TrainingSet, labels_of
 from gym_ilrl.data.demonstrations import Demonstrations
 
 SelfDAgger = TypeVar("SelfDAgger", bound="DAgger")
@@ -60,7 +62,7 @@ class DAgger(BC):
     :param ent_coef: see :class:`~gym_ilrl.algorithms.bc.BC`, as for all that follow
     :param l2_coef: weight decay of the actor's parameters
     :param max_grad_norm: clip the gradient's norm to this, or None
-    :param validation_fraction: share of the episodes held out in each round
+    :param validation_fraction: share of the episodes held out in each round, as soon as there are enough of them
     :param patience: a round's fitting stops after so many epochs in a row that did not lower the loss, or None
     :param log_std: what becomes of the Gaussian's deviation: "fit", "clamp" or "residual"
     :param log_std_bounds: least and greatest ``log_std`` for "clamp" and "residual"
@@ -145,7 +147,7 @@ class DAgger(BC):
         )
         require_positive_int("n_steps", n_steps)
         require_positive_int("n_epochs", n_epochs)
-        self.expert = expert
+        self.set_expert(expert)
         self.n_steps = n_steps
         self.n_epochs = n_epochs
         self.beta_schedule = resolve_beta_schedule(beta_schedule)
@@ -159,8 +161,13 @@ class DAgger(BC):
             self._setup_model()
 
     def set_expert(self, expert: Any) -> None:
-        """Replace who labels, e.g. after :meth:`load`, which does not bring the expert back."""
-        self.expert = expert
+        """Replace who labels, e.g. after :meth:`load`, which does not bring the expert back.
+
+        :raises TypeError: if it is nothing that can label
+        :raises ValueError: if it is the path of a file that does not exist
+        """
+        check_expert(expert)
+        self.expert: Any = expert
 
     def learn(
         self: SelfDAgger,
@@ -181,19 +188,22 @@ class DAgger(BC):
         :param progress_bar: show SB3's progress bar
         :raises ValueError: if there is no environment to act in, or no expert for it
         """
-        if self.env is None:
+        if self.env is None or is_no_environment(self.env):
             raise ValueError("DAgger acts in an environment and was given none; call set_env(env)")
         labeller = Labeller(self.expert, self.env)
-        if self._training_set is None and self._begin():
+        self._needs_masks = self._n_masks > 0 or labeller.needs_masks
+        if self._needs_masks and not is_masking_supported(self.env):
+            raise ValueError("the policy or the expert needs action masks, and the environment has no action_masks()")
+        if self._training_set is not None:
+            self._training_set.set_vec_normalize(self._vec_normalize_env)
+        elif self._begin():
             reset_num_timesteps, total_timesteps = False, max(0, total_timesteps - self.num_timesteps)
         total_timesteps, callback = self._setup_learn(
             total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar
         )
         callback.on_training_start(locals(), globals())
-        if self.n_rounds == 0 and self.demonstrations is not None:
-            self._end_round(log_interval)
-        while self.num_timesteps < total_timesteps:
-            if not self._collect_round(labeller, callback):
+        while self._n_labels_left <= 0 or self.num_timesteps < total_timesteps:
+            if self._n_labels_left > 0 and not self._collect_round(labeller, callback):
                 break
             self._end_round(log_interval)
         callback.on_training_end()
@@ -209,44 +219,61 @@ class DAgger(BC):
             self._training_set.extend(labels_of(self.demonstrations.transitions(), self.demonstrations.offsets))
 
     def _begin(self) -> bool:
-        """Make the aggregate; return True if it comes out of a checkpoint."""
+        """Make the aggregate; return True if this goes on with a run that was killed."""
         assert self.env is not None
         if self.checkpoint_dir is not None:
             self._checkpoint = Checkpoint(Path(self.checkpoint_dir), self.env, self._n_masks)
             self.demonstrations = self._checkpoint.keep_demonstrations(self.demonstrations)
         if self.demonstrations is not None:
-            self._training_set = self._labelled_demonstrations()
+            training_set = self._labelled_demonstrations()
         else:
-            self._training_set = TrainingSet(self.policy, self._vec_normalize_env)
-        return self._checkpoint is not None and self._checkpoint.restore(self, self._training_set)
+            training_set = TrainingSet(self.policy, self._vec_normalize_env)
+        resumes = self._checkpoint is not None and self._checkpoint.restore(self, training_set)
+        if self.n_rounds == 0 and self.demonstrations is not None:
+            self._n_labels_left = 0  # they are round 0: it only has to be fitted
+        self._training_set = training_set
+        return resumes
 
     def _collect_round(self, labeller: Labeller, callback: BaseCallback) -> bool:
         """Let the mixture policy act for a round and take in its labels; return False if a callback stopped it."""
         assert self.env is not None
         assert self._training_set is not None
         assert self._last_episode_starts is not None
-        beta = float(self.beta_schedule(self.n_rounds))
+        beta = self._beta()
+        self._update_current_progress_remaining(self.num_timesteps, self._total_timesteps)
         journal = None if self._checkpoint is None else self._checkpoint.journal
         labels = RoundLabels(labeller, journal, ask_at_once=beta > 0)
         memory, going_on = None, True
         callback.on_rollout_start()
-        while going_on and self._n_labels_left > 0:
-            masks = get_action_masks(self.env) if self._n_masks else None
-            answers = labels.visit(raw_observations(self.env, self._last_obs), self._last_episode_starts, masks)
-            actions, memory = self._mixture_actions(beta, answers, memory, masks)
-            new_obs, rewards, dones, infos = self.env.step(actions)
-            self.num_timesteps += self.n_envs
-            self.n_labels += self.n_envs
-            self._n_labels_left -= self.n_envs
-            self.n_failures += sum(map(is_failure, dones, infos))
-            self._update_info_buffer(infos, dones)
-            self._update_current_progress_remaining(self.num_timesteps, self._total_timesteps)
-            self._last_obs, self._last_episode_starts = new_obs, dones  # type: ignore[assignment]
-            callback.update_locals(locals())
-            going_on = callback.on_step()
-        self._training_set.extend(labels.close())
+        try:
+            while going_on and self._n_labels_left > 0:
+                masks = get_action_masks(self.env) if self._needs_masks else None
+                answers = labels.visit(raw_observations(self.env, self._last_obs), self._last_episode_starts, masks)
+                actions, memory = self._mixture_actions(beta, answers, memory, masks)
+                new_obs, rewards, dones, infos = self.env.step(actions)
+                self.num_timesteps += self.n_envs
+                self._n_labels_left -= self.n_envs
+                self.n_failures += sum(map(is_failure, dones, infos))
+                self._update_info_buffer(infos, dones)
+                self._last_obs, self._last_episode_starts = new_obs, dones  # type: ignore[assignment]
+                callback.update_locals(locals())
+                going_on = callback.on_step()
+        finally:  # whatever a callback raises, the labels are kept
+            self._take_in(labels.close())
         callback.on_rollout_end()
         return going_on
+
+    def _take_in(self, labels: Labels | None) -> None:
+        assert self._training_set is not None
+        if labels is not None:
+            self._training_set.extend(labels)
+            self.n_labels += len(labels.actions)
+
+    def _beta(self) -> float:
+        beta = float(self.beta_schedule(self.n_rounds))
+        if not 0 <= beta <= 1:
+            raise ValueError(f"beta_schedule gave {beta} for round {self.n_rounds}; expected a probability")
+        return beta
 
     def _mixture_actions(
         self, beta: float, answers: NDArray[Any] | None, memory: Any, masks: NDArray[np.bool_] | None
@@ -256,7 +283,7 @@ class DAgger(BC):
             self.n_expert_steps += self.n_envs
             return answers, memory
         assert self._last_obs is not None
-        options = {} if masks is None else {"action_masks": masks}
+        options = {"action_masks": masks} if self._n_masks else {}
         actions, memory = self.policy.predict(
             self._last_obs, memory, self._last_episode_starts, self.deterministic, **options
         )
@@ -269,6 +296,7 @@ class DAgger(BC):
     def _end_round(self, log_interval: int | None) -> None:
         """Fit the policy to the aggregate, write the checkpoint and the log."""
         assert self._training_set is not None
+        beta = self._beta()
         self._training_set.normalise()
         fit = Fit(self.policy, self._training_set, self._fit_options(), self._generator)
         self._update_learning_rate(fit.optimizer)
@@ -286,12 +314,28 @@ class DAgger(BC):
             self.logger.record("imitation/labels", self.n_labels)
             self.logger.record("imitation/expert_steps", self.n_expert_steps)
             self.logger.record("imitation/failures", self.n_failures)
-            self.logger.record("imitation/beta", float(self.beta_schedule(self.n_rounds - 1)))
+            self.logger.record("imitation/beta", beta)
             self.dump_logs()
 
+    def set_random_seed(self, seed: int | None = None) -> None:
+        """Seed everything that is random here: the draws of who acts, too (see base class).
+
+        :param seed: None leaves everything as it is
+        """
+        super().set_random_seed(seed)
+        if seed is not None:
+            self._coin = np.random.default_rng(seed)
+
+    def _fit_options(self) -> FitOptions:
+        options = super()._fit_options()
+        assert self._training_set is not None
+        if can_hold_out(self._training_set.episode_starts, options.validation_fraction):
+            return options
+        return replace(options, validation_fraction=0.0)  # too few episodes until now
+
     def _setup_model(self) -> None:
+        self._coin = np.random.default_rng(new_seed())
         super()._setup_model()
-        self._coin = np.random.default_rng(self.seed)
         self._n_masks = number_of_masks(self.policy)
         self._n_labels_left = self.n_steps * self.n_envs
 

@@ -1,5 +1,6 @@
 """Maximum likelihood on a training set, one minibatch at a time: the inside of BC and of every DAgger round."""
 
+import math
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -41,7 +42,7 @@ class Fit:
     :raises ValueError: if labels are to be held out and there is one episode only
     """
 
-    tolerance = 1e-3  # an epoch that lowers the loss by less has not lowered it
+    tolerance = 1e-3  # an epoch that lowers the loss by less than this share of it has not lowered it
 
     def __init__(
         self, policy: BasePolicy, training_set: TrainingSet, options: FitOptions, generator: th.Generator
@@ -61,7 +62,8 @@ class Fit:
         self.validation_loss: float | None = None
         self._sum, self._count = th.zeros((), device=policy.device), 0  # of the losses since the last mean_loss()
         self._epoch_sum = th.zeros((), device=policy.device)
-        self._best_loss, self._epochs_without_progress = float("inf"), 0
+        self._best_loss = self._loss_to_beat = float("inf")
+        self._epochs_without_progress = 0
         self._best_state: dict[str, Any] | None = None
 
     @property
@@ -140,12 +142,12 @@ class Fit:
     def _end_epoch(self, loss: float) -> None:
         if self._validation is not None:
             loss = self.validation_loss = self._evaluate(self._validation)
-        if loss < self._best_loss - self.tolerance:
-            self._best_loss, self._epochs_without_progress = loss, 0
-            if self._validation is not None:
-                self._best_state = deepcopy(self._policy.state_dict())
+        if loss < self._loss_to_beat:
+            self._loss_to_beat, self._epochs_without_progress = loss - self.tolerance * abs(loss), 0
         else:
             self._epochs_without_progress += 1
+        if self._validation is not None and loss < self._best_loss:
+            self._best_loss, self._best_state = loss, deepcopy(self._policy.state_dict())
 
     def _evaluate(self, minibatches: Minibatches) -> float:
         self._policy.set_training_mode(False)
@@ -169,6 +171,12 @@ class Fit:
             policy.log_std.data.copy_(log_std.clamp(*self._options.log_std_bounds))
 
 
+def can_hold_out(episode_starts: th.Tensor, fraction: float) -> bool:
+    """Tell whether there are episodes enough for :func:`held_out_labels`."""
+    n_episodes = max(1, int(episode_starts.sum()))
+    return 0 < math.floor(n_episodes * fraction) < n_episodes
+
+
 def held_out_labels(episode_starts: th.Tensor, fraction: float) -> th.Tensor:
     """Hold whole episodes out, evenly spread: episode ``j`` is held out where ``floor((j + 1) f) > floor(j f)``.
 
@@ -179,9 +187,9 @@ def held_out_labels(episode_starts: th.Tensor, fraction: float) -> th.Tensor:
     :return: true for each label held out, of shape ``(n,)``
     :raises ValueError: if that leaves no episode on one of the two sides
     """
-    episodes = (th.cumsum(episode_starts.long(), dim=0) - 1).clamp(min=0)
     if fraction == 0:
         return th.zeros_like(episode_starts)
+    episodes = (th.cumsum(episode_starts, dim=0) - 1).clamp(min=0).double()
     held_out = th.floor((episodes + 1) * fraction) > th.floor(episodes * fraction)
     if not held_out.any() or held_out.all():
         n_episodes = int(episodes[-1]) + 1

@@ -6,6 +6,7 @@ import sb3_contrib
 import stable_baselines3
 from gymnasium import spaces
 from sb3_contrib import ARS
+from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.policies import BasePolicy
@@ -30,6 +31,22 @@ def resolve_base(base: str | type[BaseAlgorithm]) -> type[BaseAlgorithm]:
     if issubclass(found, ARS):
         raise ValueError("base=ARS cannot be cloned: ARS has no gradient; use another base, e.g. base=PPO")
     return found
+
+
+def check_policy_class(policy_class: type[BasePolicy], algorithm: type[BaseAlgorithm]) -> None:
+    """Refuse a policy class that is not, and does not extend, one of the algorithm's own.
+
+    :raises ValueError: naming both
+    """
+    own = tuple(algorithm.policy_aliases.values())
+    if not own:  # an algorithm of the user's that names none
+        return
+    has_memory = issubclass(policy_class, RecurrentActorCriticPolicy)
+    if not issubclass(policy_class, own) or has_memory != issubclass(own[0], RecurrentActorCriticPolicy):
+        raise ValueError(
+            f"{policy_class.__name__} is no policy of {algorithm.__name__}, whose policies are "
+            f"{', '.join(sorted({known.__name__ for known in own}))}; name its own, such as base=SAC"
+        )
 
 
 def build_policy(
@@ -73,6 +90,7 @@ def hand_over(
 
     :raises ValueError: if the algorithm's policy has other parameters
     """
+    check_policy_class(policy_class, algorithm)
     model = algorithm(policy_class, env, **kwargs)
     try:
         model.policy.load_state_dict(policy.state_dict())

@@ -63,7 +63,7 @@ class LabelJournal:
         records["environment"] = environments
         if labels.action_masks is not None:
             records["action_mask"] = labels.action_masks
-        with self._path.open("ab", buffering=0) as file:
+        with self._path.open("ab") as file:
             file.write(records.tobytes())
 
     def read(self) -> Labels:

@@ -7,12 +7,17 @@ from typing import Any, cast
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
+from sb3_contrib import QRDQN, MaskablePPO
+from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
+from stable_baselines3 import DQN
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.save_util import load_from_zip_file
 from stable_baselines3.common.vec_env import VecEnv
 
-from gym_ilrl.algorithms.checks import is_recurrent
+from gym_ilrl.algorithms.host import build_policy
+from gym_ilrl.data.acting import takes_action_masks
+from gym_ilrl.data.checks import fit
 from gym_ilrl.experts.base import Expert, PrivilegedExpert
 from gym_ilrl.experts.registry import expert as find_expert
 
@@ -36,40 +41,52 @@ class Labeller:
     @property
     def can_label_later(self) -> bool:
         """True if the answer depends on the observation alone, so that a whole round can be asked at once."""
-        if isinstance(self._expert, BaseAlgorithm | BasePolicy):
-            policy = self._expert.policy if isinstance(self._expert, BaseAlgorithm) else self._expert
-            return not is_recurrent(policy)
-        return isinstance(self._expert, Expert) and not isinstance(self._expert, PrivilegedExpert)
+        if isinstance(self._expert, Expert):
+            return type(self._expert).predict is Expert.predict and not isinstance(self._expert, PrivilegedExpert)
+        if isinstance(self._expert, BaseAlgorithm):
+            return type(self._expert).predict in _MEMORYLESS and _has_no_memory(self._expert.policy)
+        return isinstance(self._expert, BasePolicy) and _has_no_memory(self._expert)
 
-    def label(self, observations: Any, episode_starts: NDArray[np.bool_] | None = None) -> NDArray[Any]:
+    @property
+    def needs_masks(self) -> bool:
+        """True if the expert is to be told which actions are allowed."""
+        return takes_action_masks(self._expert)
+
+    def label(
+        self, observations: Any, episode_starts: NDArray[np.bool_], masks: NDArray[np.bool_] | None = None
+    ) -> NDArray[Any]:
         """Return the expert's actions.
 
         :param observations: a batch, raw
         :param episode_starts: of shape ``(n,)``, for experts with a memory
+        :param masks: of shape ``(n, number of masks)``, for experts that :attr:`needs_masks`
         :raises ValueError: if the answer is no batch of actions
         """
-        actions, self._state = self._expert.predict(
-            observations, state=self._state, episode_start=episode_starts, deterministic=True
+        options = {"action_masks": masks} if self.needs_masks else {}
+        answer = self._expert.predict(
+            observations, state=self._state, episode_start=episode_starts, deterministic=True, **options
         )
-        return self._checked(np.asarray(actions), _batch_size(observations))
+        if not (isinstance(answer, tuple) and len(answer) == 2):
+            raise ValueError(f"the expert's predict() must return (actions, state), as SB3's does, not {answer!r}")
+        actions, self._state = answer
+        return self._checked(actions, len(episode_starts))
 
-    def _checked(self, actions: NDArray[Any], n: int) -> NDArray[Any]:
-        space, expected = self._action_space, (n, *(self._action_space.shape or ()))
-        if actions.shape != expected:
-            raise ValueError(f"the expert answered with actions of shape {actions.shape}; expected {expected}")
-        if isinstance(space, spaces.Box):
-            slack = 1e-5 * (space.high - space.low)
-            inside = (actions >= space.low - slack) & (actions <= space.high + slack)  # false for NaN
-            if not inside.all():
-                raise ValueError(
-                    f"the expert answered {actions[~inside][0]}, which is outside its action space {space}"
-                )
-            clipped: NDArray[Any] = np.clip(actions, space.low, space.high).astype(space.dtype)
-            return clipped
-        labels = actions.astype(space.dtype)
-        if not all(space.contains(label) for label in labels):
-            raise ValueError(f"the expert answered an action outside its action space {space}: {actions}")
-        return labels
+    def _checked(self, answer: Any, n: int) -> NDArray[Any]:
+        space = self._action_space
+        actions: NDArray[Any] = fit(answer, space, "actions of the expert")
+        if len(actions) != n:
+            raise ValueError(f"the expert gave {len(actions)} actions for {n} observations; it acts on batches")
+        inside: NDArray[Any] = (
+            np.clip(actions, space.low, space.high) if isinstance(space, spaces.Box) else actions.copy()
+        )
+        return inside
+
+
+_MEMORYLESS = (BaseAlgorithm.predict, DQN.predict, QRDQN.predict, MaskablePPO.predict)
+
+
+def _has_no_memory(policy: BasePolicy) -> bool:
+    return type(policy).predict in (BasePolicy.predict, MaskableActorCriticPolicy.predict)
 
 
 class _CallableExpert:
@@ -84,20 +101,31 @@ class _CallableExpert:
         return self._function(observation), state
 
 
+def check_expert(expert: Any) -> None:
+    """Refuse what :class:`Labeller` cannot ask.
+
+    :raises TypeError: if it is of no kind that is known
+    :raises ValueError: if it is the path of a file that does not exist
+    """
+    if isinstance(expert, str | Path):
+        if not (Path(expert).exists() or Path(f"{expert}.zip").exists()):
+            raise ValueError(f"expert={str(expert)!r} is no saved SB3 model: there is no such file")
+    elif isinstance(expert, type) or not (expert is None or hasattr(expert, "predict") or callable(expert)):
+        given = f"the class {expert.__name__}" if isinstance(expert, type) else type(expert).__name__
+        raise TypeError(
+            f"expert must be an SB3 model or the path of one, an object with SB3's predict(), or a function from "
+            f"observations to actions, not {given}"
+        )
+
+
 def resolve_expert(expert: Any, env: VecEnv) -> Any:
     """Return something with SB3's ``predict``; see :class:`Labeller` for what may be given."""
+    check_expert(expert)
     if expert is None:
         return find_expert(env)
     if isinstance(expert, str | Path):
         return load_policy(expert)
-    if hasattr(expert, "predict"):
-        return expert
-    if callable(expert):
-        return _CallableExpert(expert)
-    raise TypeError(
-        f"expert must be an SB3 model or the path of one, an object with SB3's predict(), or a function from "
-        f"observations to actions, not {type(expert).__name__}"
-    )
+    return expert if hasattr(expert, "predict") else _CallableExpert(expert)
 
 
 def load_policy(path: str | Path) -> BasePolicy:
@@ -111,16 +139,19 @@ def load_policy(path: str | Path) -> BasePolicy:
         raise ValueError(f"expert={str(path)!r} is no saved SB3 model: {error}") from error
     if data is None or "policy" not in params:
         raise ValueError(f"expert={str(path)!r} is no saved SB3 model: it holds no policy")
-    kwargs = dict(data.get("policy_kwargs") or {})
-    if data.get("use_sde"):
-        kwargs["use_sde"] = True
-    policy: BasePolicy = data["policy_class"](
-        data["observation_space"], data["action_space"], data.get("lr_schedule", lambda _: 0.0), **kwargs
-    )
+    policy = _empty_policy(data)
     policy.load_state_dict(cast(dict[str, Any], params["policy"]))
     policy.set_training_mode(False)
     return policy
 
 
-def _batch_size(observations: Any) -> int:
-    return len(next(iter(observations.values()))) if isinstance(observations, dict) else len(observations)
+def _empty_policy(data: dict[str, Any]) -> BasePolicy:
+    kwargs = dict(data.get("policy_kwargs") or {})
+    use_sde = {"use_sde": True} if data.get("use_sde") else {}
+    observation_space, action_space = data["observation_space"], data["action_space"]
+    if "base" in data:  # saved by BC or DAgger, whose base changes the arguments
+        return build_policy(
+            data["base"], data["policy_class"], observation_space, action_space, 0.0, kwargs, device="auto", **use_sde
+        )
+    policy: BasePolicy = data["policy_class"](observation_space, action_space, lambda _: 0.0, **{**kwargs, **use_sde})
+    return policy

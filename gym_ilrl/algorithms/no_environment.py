@@ -4,6 +4,7 @@ from typing import Any, NoReturn
 
 import gymnasium as gym
 from gymnasium import spaces
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 
 class NoEnvironment(gym.Env[Any, Any]):
@@ -25,3 +26,8 @@ class NoEnvironment(gym.Env[Any, Any]):
     def step(self, action: Any) -> NoReturn:
         """Refuse."""
         raise ValueError("the algorithm was built from demonstrations alone; give it an environment: set_env(env)")
+
+
+def is_no_environment(env: VecEnv) -> bool:
+    """Tell whether nothing can be executed in ``env``."""
+    return isinstance(env.unwrapped, DummyVecEnv) and isinstance(env.unwrapped.envs[0].unwrapped, NoEnvironment)

@@ -30,7 +30,7 @@ class RoundLabels:
 
         :param observations: raw, one row a sub-environment
         """
-        actions = self._labeller.label(observations, episode_starts) if self._at_once else None
+        actions = self._labeller.label(observations, episode_starts, masks) if self._at_once else None
         starts = episode_starts.copy() if self._steps else np.ones_like(episode_starts)
         step = Labels(observations, np.empty(0) if actions is None else actions, starts, masks)
         self._steps.append(step)
@@ -38,10 +38,11 @@ class RoundLabels:
             self._write(step, n_steps=1)
         return actions
 
-    def close(self) -> Labels:
-        """Return all labels of the round, those of each sub-environment one after the other."""
-        n_steps = len(self._steps)
-        steps = [self._steps[i] for i in range(n_steps)]
+    def close(self) -> Labels | None:
+        """Return all labels of the round, those of each sub-environment one after the other; None if there are none."""
+        steps, n_steps = self._steps, len(self._steps)
+        if n_steps == 0:
+            return None
         by_time = Labels(
             _joined([step.observations for step in steps]),
             np.concatenate([step.actions for step in steps]),
@@ -49,7 +50,8 @@ class RoundLabels:
             None if steps[0].action_masks is None else np.concatenate([step.action_masks for step in steps]),
         )
         if not self._at_once:
-            by_time = by_time._replace(actions=self._labeller.label(by_time.observations))
+            answers = self._labeller.label(by_time.observations, by_time.episode_starts, by_time.action_masks)
+            by_time = by_time._replace(actions=answers)
             self._write(by_time, n_steps)
         order = np.arange(len(by_time.actions)).reshape(n_steps, -1).T.ravel()
         return Labels(*(_taken(column, order) for column in by_time))

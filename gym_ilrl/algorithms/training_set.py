@@ -7,12 +7,15 @@ import numpy as np
 import torch as th
 from gymnasium import spaces
 from numpy.typing import NDArray
+from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.preprocessing import is_image_space, maybe_transpose
 from stable_baselines3.common.vec_env import VecNormalize
 
 from gym_ilrl.data.episode import Transitions
 from gym_ilrl.losses.batch import ImitationBatch
+
+_TORCH_CANNOT_INDEX = {np.dtype(np.uint16): np.int32, np.dtype(np.uint32): np.int64, np.dtype(np.uint64): np.int64}
 
 
 class Labels(NamedTuple):
@@ -35,8 +38,10 @@ class TrainingSet:
 
     def __init__(self, policy: BasePolicy, vec_normalize: VecNormalize | None = None) -> None:
         self.space = policy.observation_space
+        self._policy_needs_masks = isinstance(policy, MaskableActorCriticPolicy)
         self.device = policy.device
         self.vec_normalize = vec_normalize
+        self._keeps_raw = vec_normalize is not None
         self._raw: list[NDArray[Any] | Mapping[str, NDArray[Any]]] = []
         self._columns: dict[str, _Column] = {}
         self._size = 0
@@ -58,19 +63,37 @@ class TrainingSet:
         """Append labels.
 
         :param labels: raw: what the environment gave and takes
+        :raises ValueError: if the policy needs action masks and they have none
         """
-        if self.vec_normalize is not None:
+        masks = labels.action_masks if self._policy_needs_masks else None
+        if self._policy_needs_masks and masks is None:
+            raise ValueError(
+                "the policy needs action masks and the demonstrations have none; record them as infos['action_masks'], "
+                "as collect() does for a maskable policy, or clone into a policy without masks"
+            )
+        if self._keeps_raw:
             self._raw.append(labels.observations)
         self._append_observations(labels.observations)
         self._append("actions", labels.actions)
         self._append("episode_starts", labels.episode_starts)
-        if labels.action_masks is not None:
-            self._append("action_masks", labels.action_masks)
+        if masks is not None:
+            self._append("action_masks", masks)
         self._size += len(labels.actions)
+
+    def set_vec_normalize(self, vec_normalize: VecNormalize | None) -> None:
+        """Take the ``VecNormalize`` of another environment for this one's, or none.
+
+        :raises ValueError: if there is one now and was none before
+        """
+        if vec_normalize is not None and not self._keeps_raw:
+            raise ValueError(
+                "the labels until now were gathered without VecNormalize; build a new model for an environment with it"
+            )
+        self.vec_normalize = vec_normalize
 
     def normalise(self) -> None:
         """Bring the observations up to date with the statistics of ``VecNormalize``, if there is one."""
-        if self.vec_normalize is None:
+        if not self._keeps_raw:
             return
         for name in [name for name in self._columns if name.startswith("observations")]:
             del self._columns[name]
@@ -114,7 +137,9 @@ class TrainingSet:
             self._append("observations", prepared)
 
     def _append(self, name: str, values: NDArray[Any]) -> None:
-        if values.dtype == np.float64:
+        if values.dtype in _TORCH_CANNOT_INDEX:
+            values = values.astype(_TORCH_CANNOT_INDEX[values.dtype])
+        elif values.dtype == np.float64:
             values = values.astype(np.float32)
         tensor = th.tensor(values, device=self.device)
         if name in self._columns:
