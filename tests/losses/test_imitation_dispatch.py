@@ -94,3 +94,22 @@ def test_encoding_scales_to_a_squashed_policy_as_sb3_does(make_policy):
 def test_actions_of_another_shape_are_refused(make_policy, space, shape):
     with pytest.raises(ValueError, match=r"expected actions of shape \(batch.*and was given"):
         encode_actions(make_policy(ActorCriticPolicy, space), th.zeros(shape))
+
+
+@pytest.mark.parametrize(
+    ("policy_class", "space", "options"),
+    [
+        (ActorCriticPolicy, BOX, {"ent_coef": 0.1}),
+        (ActorCriticPolicy, spaces.MultiDiscrete([2, 3]), {}),
+        (SACPolicy, BOX, {}),
+        (TD3Policy, BOX, {}),
+        (DQNPolicy, spaces.Discrete(3, start=1), {"mode": "margin"}),
+    ],
+)
+def test_everything_stays_on_the_device_of_the_policy(make_policy, observations, sample, policy_class, space, options):
+    policy = make_policy(policy_class, space).to("meta")  # mixing it with the CPU is an error, as with a GPU
+    weights, valid = th.ones(7, device="meta"), th.ones(7, dtype=th.bool, device="meta")
+    batch = ImitationBatch(observations.to("meta"), sample(space).to("meta"), weights=weights, valid=valid)
+    loss = imitation_loss(policy, batch, **options)
+    assert loss.device.type == "meta"
+    assert loss.shape == ()

@@ -89,8 +89,10 @@ def test_whole_sequences_run_in_one_call_of_the_lstm(policy, space):
     observations, actions = draw(space, 2, 6)
     starts = th.zeros(2, 6)
     starts[:, 0] = 1.0
+    valid = th.ones(2, 6, dtype=th.bool)
+    starts[1, 5], valid[1, 5] = 1.0, False
     batch = ImitationBatch(observations.flatten(0, 1), actions.flatten(0, 1), n_sequences=2)
-    imitation_loss(policy, batch._replace(episode_starts=starts.flatten()))
+    imitation_loss(policy, batch._replace(episode_starts=starts.flatten(), valid=valid.flatten()))
     assert calls == [6]
     assert starts[:, 0].tolist() == [1.0, 1.0]  # the caller's are left as they were
 
