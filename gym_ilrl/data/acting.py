@@ -29,7 +29,8 @@ def acting(policy: Any, action_space: spaces.Space[Any], deterministic: bool) ->
     """
     network = _feed_forward(policy)
     if network is not None:
-        return _acting_directly(network, deterministic)
+        act = _acting_directly(network, deterministic)
+        return _checking(act, action_space) if _has_offset(action_space) else act
     if not hasattr(policy, "predict"):
         if not callable(policy):
             raise ValueError(
@@ -37,12 +38,18 @@ def acting(policy: Any, action_space: spaces.Space[Any], deterministic: bool) ->
             )
         return _checking(lambda observations, starts, masks: policy(observations), action_space)
     act = _predicting(policy, deterministic)
-    return act if isinstance(policy, BaseAlgorithm | BasePolicy) else _checking(act, action_space)
+    trusted = isinstance(policy, BaseAlgorithm | BasePolicy) and not _has_offset(action_space)
+    return act if trusted else _checking(act, action_space)
 
 
 def takes_action_masks(policy: Any) -> bool:
     """Tell whether ``policy.predict`` has an argument ``action_masks``, as maskable policies have."""
     return hasattr(policy, "predict") and "action_masks" in inspect.signature(policy.predict).parameters
+
+
+def _has_offset(space: spaces.Space[Any]) -> bool:
+    """Tell whether actions are not counted from 0, which SB3's own policies do not know of."""
+    return bool(np.any(getattr(space, "start", 0)))
 
 
 def _feed_forward(policy: Any) -> BasePolicy | None:

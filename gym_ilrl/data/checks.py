@@ -29,9 +29,14 @@ def check_space(space: spaces.Space[Any], name: str) -> None:
     if not isinstance(space, spaces.Box | spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary):
         fix = "a Dict space with one key a part" if name == "observation" else "a Box or MultiDiscrete space"
         raise ValueError(
-            f"the {name} space {space} is not supported; wrap the environment so that it is {fix} "
+            f"the {name} space {in_words(space)} is not supported; wrap the environment so that it is {fix} "
             "(supported: Box, Discrete, MultiDiscrete, MultiBinary, and a Dict of them as observation)"
         )
+
+
+def in_words(space: spaces.Space[Any]) -> str:
+    """Return a space in one line."""
+    return " ".join(str(space).split())
 
 
 def fit(values: Any, space: spaces.Space[Any], name: str) -> Any:
@@ -50,9 +55,8 @@ def fit(values: Any, space: spaces.Space[Any], name: str) -> Any:
         return {key: fit(values[key], part, f"{name}[{key!r}]") for key, part in space.spaces.items()}
     array = np.asarray(values)
     if array.ndim == 0 or array.shape[1:] != space.shape:
-        raise ValueError(
-            f"{name} have shape {array.shape}, but {space} asks for (n, {', '.join(map(str, space.shape or ()))})"
-        )
+        wanted = ", ".join(["n", *map(str, space.shape or ())])
+        raise ValueError(f"{name} have shape {array.shape}, but {in_words(space)} asks for ({wanted})")
     array = _cast(array, np.dtype(space.dtype), space, name)
     _check_values(array, space, name)
     array = array.view()
@@ -120,7 +124,7 @@ def _cast(array: NDArray[Any], dtype: np.dtype[Any], space: spaces.Space[Any], n
         allowed = array.dtype.kind in "biuf" and np.can_cast(array.dtype, dtype, "same_kind")
     if not allowed:
         raise ValueError(
-            f"{name} are {array.dtype}, which cannot become the {dtype} of {space} without loss; convert them"
+            f"{name} are {array.dtype}, which cannot become the {dtype} of {in_words(space)} without loss; convert them"
         )
     with np.errstate(over="ignore"):  # an overflow is an infinite value, refused afterwards
         return array.astype(dtype)
@@ -133,7 +137,7 @@ def _check_values(array: NDArray[Any], space: spaces.Space[Any], name: str) -> N
         return
     row = _first_row(array, lambda part: (part < low) | (part > high))
     if row is not None:
-        raise ValueError(f"{name} hold {array[row].tolist()} (row {row}), which is outside {space}")
+        raise ValueError(f"{name} hold {array[row].tolist()} (row {row}), which is outside {in_words(space)}")
 
 
 def _limits(space: spaces.Space[Any], name: str) -> tuple[Any, Any]:

@@ -64,7 +64,7 @@ def collect(
     :raises ValueError: if neither or both of ``n_episodes`` and ``n_timesteps`` are given, or something does not fit
     """
     quota = Quota(n_episodes, n_timesteps)
-    with _vec_env(env, quota.useful_envs(n_envs), n_envs) as venv, _seeded(seed, deterministic, policy):
+    with _seeded(seed, deterministic, policy), _vec_env(env, quota.useful_envs(n_envs), n_envs) as venv:
         _check_normalised(policy, venv)
         inner, to_policy = raw_vec_env(venv)
         check_space(inner.observation_space, "observation")
@@ -95,13 +95,14 @@ def _record(
         actions = act(to_policy(observations), starts, present.get("infos/action_masks"))
         observations, rewards, starts, infos = venv.step(actions)
         recording.step({**present, "actions": actions, "rewards": rewards})
+        current_infos = list(infos)
         for row in np.flatnonzero(starts).tolist():
             final = {**watched.final(infos[row], present), "truncated": infos[row].get("TimeLimit.truncated", False)}
             recording.end_episode(row, final if quota.counts[row] else None)
-            infos[row] = venv.reset_infos[row]
+            current_infos[row] = venv.reset_infos[row]
         advance(len(starts) if quota.n_timesteps else int((starts & quota.counts).sum()))
         quota.step(starts)
-        present = watched.now(observations, infos)
+        present = watched.now(observations, current_infos)
     return recording
 
 

@@ -8,6 +8,8 @@ from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec
 from numpy.typing import NDArray
 
+from gym_ilrl.data.checks import in_words
+
 if TYPE_CHECKING:
     from gym_ilrl.data.demonstrations import Demonstrations
 
@@ -80,8 +82,9 @@ def check_compatible(demos: "Demonstrations", env: Any) -> None:
         if reason is not None:
             recorded_in = f"; they were recorded in {demos.spec.id}" if demos.spec else ""
             raise ValueError(
-                f"the demonstrations do not fit the environment: their {kind} space is {given}, the environment's is "
-                f"{wanted} ({reason}){recorded_in}; use the environment, with the same wrappers, that they come from"
+                f"the demonstrations do not fit the environment: their {kind} space is {in_words(given)}, the "
+                f"environment's is {in_words(wanted)} ({reason}){recorded_in}; use the environment, with the same "
+                "wrappers, that they come from"
             )
 
 
@@ -91,7 +94,9 @@ def check_same_spaces(first: "Demonstrations", second: "Demonstrations") -> None
         ours, theirs = getattr(first, f"{kind}_space"), getattr(second, f"{kind}_space")
         reason = difference(ours, theirs, transposed=False)
         if reason is not None:
-            raise ValueError(f"cannot join demonstrations with {kind} spaces {ours} and {theirs}: {reason}")
+            raise ValueError(
+                f"cannot join demonstrations with {kind} spaces {in_words(ours)} and {in_words(theirs)}: {reason}"
+            )
 
 
 def difference(ours: spaces.Space[Any], theirs: spaces.Space[Any], transposed: bool = True) -> str | None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import zlib
 from typing import TYPE_CHECKING, Any
 
 from gymnasium.envs.registration import EnvSpec
@@ -46,7 +47,13 @@ def text(demos: "Demonstrations", checksums: dict[str, int]) -> str:
         "metadata": demos.metadata,
         "arrays": arrays,
     }
-    return json.dumps(description, indent=1, allow_nan=False)
+    return checksummed(description)
+
+
+def checksummed(description: dict[str, Any]) -> str:
+    """Return ``description`` as JSON, with a checksum of itself."""
+    checksum = zlib.crc32(json.dumps(description).encode())
+    return json.dumps({**description, "crc32": checksum}, indent=1, allow_nan=False)
 
 
 def parse(content: bytes) -> dict[str, Any]:
@@ -58,6 +65,9 @@ def parse(content: bytes) -> dict[str, Any]:
         raise ValueError(
             f"its format version is {description.get('version')} and this gym_ilrl reads {VERSION}; upgrade gym_ilrl"
         )
+    checksum = description.pop("crc32", None)
+    if checksum != zlib.crc32(json.dumps(description).encode()):
+        raise ValueError("its header was changed after it was written")
     return description
 
 

@@ -36,7 +36,7 @@ def from_json(description: dict[str, Any]) -> spaces.Space[Any]:
     """
     try:
         return _BUILDERS[description["type"]](description)
-    except (KeyError, TypeError, AssertionError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AssertionError, AttributeError) as error:
         raise ValueError(f"no description of a space: {error!r}") from error
 
 

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from gym_ilrl.data.checks import in_words
+
 if TYPE_CHECKING:
     from gym_ilrl.data.demonstrations import Demonstrations
 
@@ -22,8 +24,8 @@ def summary(demos: "Demonstrations") -> str:
         f"transitions      {demos.n_transitions}",
         f"episode lengths  {lengths.mean():.1f} ± {lengths.std():.1f} (from {lengths.min()} to {lengths.max()})",
         f"returns          {_returns(demos)}",
-        f"observations     {demos.observation_space}",
-        f"actions          {demos.action_space}",
+        f"observations     {in_words(demos.observation_space)}",
+        f"actions          {in_words(demos.action_space)}",
     ]
     if demos.infos:
         lines.append(f"infos            {', '.join(sorted(demos.infos))}")
