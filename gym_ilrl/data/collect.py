@@ -71,7 +71,7 @@ def collect(
         check_space(inner.action_space, "action")
         if seed is not None:
             inner.seed(seed)
-        masked = is_masking_supported(inner) and (takes_action_masks(policy) or "action_masks" in infos)
+        masked = (takes_action_masks(policy) or "action_masks" in infos) and is_masking_supported(inner)
         act = acting(policy.bind(inner) if hasattr(policy, "bind") else policy, inner.action_space, deterministic)
         with _bar(progress_bar, quota) as advance:
             recording = _record(act, to_policy, Watched(inner, infos, masked), quota, advance)
