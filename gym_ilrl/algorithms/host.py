@@ -12,6 +12,8 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv, Schedule
 
+from gym_ilrl.algorithms.no_environment import NoEnvironment
+
 AlgorithmT = TypeVar("AlgorithmT", bound=BaseAlgorithm)
 
 
@@ -44,8 +46,8 @@ def check_policy_class(policy_class: type[BasePolicy], algorithm: type[BaseAlgor
     has_memory = issubclass(policy_class, RecurrentActorCriticPolicy)
     if not issubclass(policy_class, own) or has_memory != issubclass(own[0], RecurrentActorCriticPolicy):
         raise ValueError(
-            f"{policy_class.__name__} is no policy of {algorithm.__name__}, whose policies are "
-            f"{', '.join(sorted({known.__name__ for known in own}))}; name its own, such as base=SAC"
+            f"{policy_class.__name__} is no policy of {algorithm.__name__}, which has "
+            f"{', '.join(sorted({known.__name__ for known in own}))}; base= must be the algorithm that the policy is of"
         )
 
 
@@ -60,24 +62,19 @@ def build_policy(
 ) -> BasePolicy:
     """Let ``base`` build its policy, so that whatever ``base`` does to its arguments is done here too.
 
-    The same steps as ``BaseAlgorithm.load()``: an instance without an environment, the spaces set, ``_setup_model()``.
-
     :param kwargs: other arguments of the algorithm (``seed``, ``device``, ``use_sde``)
     :raises ValueError: if ``base`` cannot act in ``action_space``
     """
     if issubclass(base, OffPolicyAlgorithm):
         kwargs["buffer_size"] = 1  # its replay buffer is thrown away at once
-    host = base(
-        policy=policy_class,
-        env=None,
-        learning_rate=learning_rate,
-        policy_kwargs=dict(policy_kwargs),
-        _init_setup_model=False,  # type: ignore[call-arg]
-        **kwargs,
-    )
-    host.observation_space, host.action_space, host.n_envs = observation_space, action_space, 1
     try:
-        host._setup_model()
+        host = base(
+            policy_class,
+            NoEnvironment(observation_space, action_space),
+            learning_rate=learning_rate,
+            policy_kwargs=dict(policy_kwargs),
+            **kwargs,
+        )
     except (AssertionError, NotImplementedError) as error:
         raise ValueError(f"{base.__name__} cannot act in {action_space}: {error}; choose another base=") from error
     return host.policy
