@@ -43,7 +43,7 @@ def images(
 
 
 def noise_images(deviation: float, which: NDArray[np.uint64]) -> NDArray[np.float32]:
-    """Return images of Gaussian noise, picked from a fixed set by any numbers of shape ``(n,)``.
+    """Return images of Gaussian noise, cut off at -1 and 1, picked from a fixed set by any numbers of shape ``(n,)``.
 
     :param deviation: standard deviation
     :param which: of shape ``(n,)``; successive numbers give independent images
@@ -57,5 +57,4 @@ def noise_images(deviation: float, which: NDArray[np.uint64]) -> NDArray[np.floa
 def _all_noise_images(deviation: float) -> NDArray[np.float32]:
     shape = (_N_NOISE_IMAGES, len(CAMERA_OFFSETS), len(LOOK_AHEAD), N_PIXELS)
     noise: NDArray[np.float32] = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
-    noise *= np.float32(deviation)
-    return noise
+    return np.asarray(np.clip(np.float32(deviation) * noise, -1.0, 1.0))

@@ -60,7 +60,7 @@ class LaneKeepingDynamics(Dynamics):
         if not 0.0 < lane_half_width <= 2.0:
             raise ValueError(f"lane_half_width must be above 0 and at most 2 metres, and was {lane_half_width}")
         self.wind, self.noise, self.lane_half_width = wind, noise, lane_half_width
-        self.observation_space = spaces.Box(-np.inf, np.inf, (len(LOOK_AHEAD) * N_PIXELS,), np.float32)
+        self.observation_space = spaces.Box(-1.0, 2.0, (len(LOOK_AHEAD) * N_PIXELS,), np.float32)
         self.action_space = spaces.Box(-1.0, 1.0, (1,), np.float32)
         self._state = np.zeros(num_envs, dtype=STATE)
         self._state["frequency"] = 1.0  # a lane to look at before the first reset
@@ -186,9 +186,9 @@ class LaneKeepingEnv(SingleEnv):
     The heading of the lane is the sum of two sines of ``s`` whose amplitudes, frequencies and phases are drawn at
     reset; ``|k|`` is at most 1.2 per metre. ``e`` and ``psi`` start within 0.02 of zero.
 
-    **Observation.** ``Box(-inf, inf, (48,), float32)``: three scan lines of 16 pixels each, at 1, 2 and 4 m ahead, from
+    **Observation.** ``Box(-1, 2, (48,), float32)``: three scan lines of 16 pixels each, at 1, 2 and 4 m ahead, from
     left to right over 90 degrees. A bright spot (height 1) marks the lane's centre if it is in view; to every pixel
-    Gaussian noise is added.
+    Gaussian noise, cut off at -1 and 1, is added.
 
     **Action.** ``Box(-1, 1, (1,), float32)``: steering, 1 being full left; values outside are clipped.
 
