@@ -76,8 +76,6 @@ def collect(
         with _bar(progress_bar, quota) as advance:
             recording = _record(act, to_policy, Watched(inner, infos, masked), quota, advance)
         described = describe(inner)
-    if isinstance(env, str):
-        described["spec"] = gym.spec(env)
     return Demonstrations(**_fields(recording), **described, metadata=_metadata(policy, seed, deterministic))
 
 

@@ -25,7 +25,7 @@ def describe(env: Any) -> dict[str, Any]:
     if isinstance(env, str):
         made = gym.make(env)
         try:
-            return {**describe(made), "spec": gym.spec(env)}
+            return describe(made)
         finally:
             made.close()
     if is_vec_env(env):
@@ -60,7 +60,10 @@ def vec_env_spec(venv: Any) -> EnvSpec | None:
 
 
 def rebuildable(spec: EnvSpec | None) -> EnvSpec | None:
-    """Return ``spec`` without SB3's ``Monitor``, which ``gymnasium.make`` cannot rebuild; ``None`` if not JSON-able."""
+    """Return ``spec`` as ``gymnasium.make`` can rebuild it elsewhere, or ``None`` if JSON cannot hold it.
+
+    SB3's ``Monitor`` does not record its arguments, and whether something is drawn is no property of the data.
+    """
     if spec is None:
         return None
     try:
@@ -70,6 +73,7 @@ def rebuildable(spec: EnvSpec | None) -> EnvSpec | None:
     kept.additional_wrappers = tuple(
         wrapper for wrapper in kept.additional_wrappers if not wrapper.entry_point.startswith("stable_baselines3.")
     )
+    kept.kwargs.pop("render_mode", None)
     return kept
 
 

@@ -123,7 +123,8 @@ class Demonstrations:
 
         :param path: an ``.npz`` file or a directory
         :param mmap: leave the arrays of a directory on disk and read what is used when it is used; sizes and dtypes are
-            checked, the values are not
+            checked, the values are not. Episodes and slices stay on disk; :meth:`transitions`, :meth:`shuffle` and
+            ``+`` copy into memory
         :raises FileNotFoundError: if there is nothing at ``path``
         :raises ValueError: if the file is damaged, was not written by :meth:`save`, or by a newer version
         """

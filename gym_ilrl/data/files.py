@@ -118,7 +118,7 @@ def _read_directory(path: Path, mmap: bool) -> dict[str, Any]:
     arrays: dict[str, NDArray[Any]] = {}
     for name, entry in description["arrays"].items():
         file = path / _file_name(name)
-        if mmap:
+        if mmap and name != "offsets":  # small, and everything else is found by them
             arrays[name] = np.load(file, mmap_mode="r", allow_pickle=False)
         else:
             content = file.read_bytes()

@@ -9,6 +9,7 @@ import torch as th
 from gymnasium import spaces
 from sb3_contrib import MaskablePPO, RecurrentPPO
 from stable_baselines3 import A2C, DQN, PPO, SAC, TD3
+from stable_baselines3.common.env_util import make_vec_env as sb3_make_vec_env
 from stable_baselines3.common.vec_env import (
     DummyVecEnv,
     SubprocVecEnv,
@@ -308,6 +309,19 @@ def test_native_and_sb3_environments_give_the_same():
     np.testing.assert_array_equal(native.observations, stepped.observations)
     np.testing.assert_array_equal(native.rewards, stepped.rewards)
     assert native.spec.id == stepped.spec.id == "ilrl/LaneKeeping-v0"
+
+
+@pytest.mark.parametrize("env_id", ["CartPole-v1", "gym_ilrl:ilrl/LaneKeeping-v0"])
+def test_spec_remakes_the_environment_without_monitor_and_renderer(env_id):
+    def sampled(observations):
+        return np.stack([space.sample() for _ in observations])
+
+    space = gym.make(env_id).action_space
+    plain = gym.make(env_id).spec
+    for env in (env_id, sb3_make_vec_env(env_id, 2), gym.make(env_id, render_mode="rgb_array")):
+        demos = collect(sampled, env, n_episodes=1)
+        assert demos.spec == plain
+        assert gym.make(demos.spec).render_mode is None
 
 
 def test_subprocess_environments():

@@ -223,9 +223,10 @@ def test_damage_of_an_npz(saved, data):
 @settings(max_examples=200, deadline=None)
 @given(data=st.data())
 def test_damage_of_a_directory(saved, data):
-    with damaged(data.draw(st.sampled_from(sorted((saved / "a").glob("*.npy")))), data) as cut:
+    file = data.draw(st.sampled_from(sorted((saved / "a").glob("*.npy"))))
+    with damaged(file, data) as cut:
         assert not load_or_refuse(saved / "a", BOX_DEMOS)
-        if cut:
+        if cut or file.name == "offsets.npy":  # other values are not looked at
             assert not load_or_refuse(saved / "a", BOX_DEMOS, mmap=True)
 
 
