@@ -84,10 +84,11 @@ def _record(
 ) -> Recording:
     """Step the environments until every episode that counts has ended."""
     venv = watched.venv
+    base = venv.unwrapped  # wrappers do not pass on the infos of reset
     recording = Recording(venv.num_envs)
     quota.begin(venv.num_envs)
     observations = venv.reset()
-    present = watched.now(observations, venv.reset_infos)
+    present = watched.now(observations, base.reset_infos)
     starts = np.ones(venv.num_envs, dtype=bool)
     while quota.counts.any():
         actions = act(to_policy(observations), starts, present.get("infos/action_masks"))
@@ -97,7 +98,7 @@ def _record(
         for row in np.flatnonzero(starts).tolist():
             final = {**watched.final(infos[row], present), "truncated": infos[row].get("TimeLimit.truncated", False)}
             recording.end_episode(row, final if quota.counts[row] else None)
-            current_infos[row] = venv.reset_infos[row]
+            current_infos[row] = base.reset_infos[row]
         advance(len(starts) if quota.n_timesteps else int((starts & quota.counts).sum()))
         quota.step(starts)
         present = watched.now(observations, current_infos)

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 def one_line(demos: "Demonstrations") -> str:
     """Return the ``repr``."""
     of = f" of {demos.spec.id}" if demos.spec else ""
-    return f"<Demonstrations{of}: {demos.n_episodes} episodes, {demos.n_transitions} transitions>"
+    episodes = "1 episode" if demos.n_episodes == 1 else f"{demos.n_episodes} episodes"
+    return f"<Demonstrations{of}: {episodes}, {demos.n_transitions} transitions>"
 
 
 def summary(demos: "Demonstrations") -> str:

@@ -249,9 +249,10 @@ def test_dict_observations():
 
 
 def test_infos_belong_to_their_observations():
-    demos = collect(one, table_venv([(2,), (3,)]), n_episodes=4, infos=["half", "masks"])
-    assert demos.infos["half"].tolist() == (demos.observations[:, 2] / 2).tolist()
-    assert demos.infos["masks"].argmax(1).tolist() == (demos.observations[:, 2] % 4).tolist()
+    for venv in (table_venv([(2,), (3,)]), VecMonitor(table_venv([(2,), (3,)]))):
+        demos = collect(one, venv, n_episodes=4, infos=["half", "masks"])
+        assert demos.infos["half"].tolist() == (demos.observations[:, 2] / 2).tolist()
+        assert demos.infos["masks"].argmax(1).tolist() == (demos.observations[:, 2] % 4).tolist()
     with pytest.raises(ValueError, match=r"infos='missing'.*\['half', 'masks'"):
         collect(one, table_venv([(2,)]), n_episodes=1, infos=["missing"])
 

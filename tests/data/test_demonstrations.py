@@ -164,7 +164,7 @@ def test_equality_notices_every_difference():
 def test_summary_and_repr():
     env = gym.make("CartPole-v1")
     demos = Demonstrations.from_arrays([np.zeros((4, 4))], [np.zeros(3, int)], env, rewards=[np.ones(3)])
-    assert repr(demos) == "<Demonstrations of CartPole-v1: 1 episodes, 3 transitions>"
+    assert repr(demos) == "<Demonstrations of CartPole-v1: 1 episode, 3 transitions>"
     for part in (
         "CartPole-v1",
         "(0 terminated, 1 truncated)",
