@@ -1,0 +1,42 @@
+"""Run all benchmarks, or those named: ``python -m benchmarks [--quick] [name ...]``.
+
+Each one has a process of its own, in which the sides take turns.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+
+MODULES = {
+    "bc": "behavior_cloning",
+    "loading": "loading",
+    "dagger": "dagger",
+    "reaching": "reaching",
+    "collecting": "collecting",
+    "vectorised": "vectorised",
+    "importing": "importing",
+    "experts": "experts",
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(MODULES)}; default: all")
+    parser.add_argument("--quick", action="store_true", help="small sizes; prints, but writes no results")
+    arguments = parser.parse_args()
+    unknown = [name for name in arguments.names if name not in MODULES]
+    if unknown:
+        parser.error(f"there is no benchmark {unknown[0]!r}; there are {', '.join(MODULES)}")
+    one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    for name in arguments.names or MODULES:
+        command = [sys.executable, "-m", f"benchmarks.{MODULES[name]}"]
+        if name == "experts":
+            command += ["--episodes", "2"] if arguments.quick else []
+        elif arguments.quick:
+            command.append("--quick")
+        subprocess.run(command, check=True, env={**os.environ, **one_thread})
+
+
+if __name__ == "__main__":
+    main()
