@@ -27,13 +27,13 @@ def images(
     :param lateral_error: ``e`` in m, to the left, of shape ``(n,)``
     :param heading_error: ``psi`` in rad, to the left, of shape ``(n,)``
     :param bends: how far to the left of straight ahead of the lane it lies at each of :data:`LOOK_AHEAD`, in m, of
-        shape ``(n, scan lines)``
+        shape ``(scan lines, n)``
     :return: brightness ``max(1 - z^2, 0)^2``, ``z`` being the distance to the lane's centre in half spots, from 0 to 1,
         of shape ``(n, cameras, scan lines, pixels)``
     """
-    camera = lateral_error[:, None, None] + CAMERA_OFFSETS[:, None]
-    lane = (camera + (heading_error[:, None] * LOOK_AHEAD - bends)[:, None]) / LOOK_AHEAD
-    spot: NDArray[np.float32] = _PIXELS - lane.astype(np.float32)[..., None]
+    ahead = heading_error * LOOK_AHEAD[:, None] - bends
+    lane = (lateral_error + CAMERA_OFFSETS[:, None, None] + ahead) / LOOK_AHEAD[:, None]  # (cameras, scan lines, n)
+    spot: NDArray[np.float32] = _PIXELS - np.ascontiguousarray(lane.transpose(2, 0, 1), np.float32)[..., None]
     spot *= np.float32(1.0 / HALF_SPOT)
     spot *= spot
     np.subtract(np.float32(1.0), spot, out=spot)

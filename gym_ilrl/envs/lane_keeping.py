@@ -64,6 +64,7 @@ class LaneKeepingDynamics(Dynamics):
         self.action_space = spaces.Box(-1.0, 1.0, (1,), np.float32)
         self._state = np.zeros(num_envs, dtype=STATE)
         self._state["frequency"] = 1.0  # a lane to look at before the first reset
+        self._outdated = True  # whether the state has changed since the next two were worked out
         self._curvature = np.zeros(num_envs)
         self._seen = np.zeros((num_envs, len(CAMERA_OFFSETS), len(LOOK_AHEAD) * N_PIXELS), dtype=np.float32)
 
@@ -83,6 +84,7 @@ class LaneKeepingDynamics(Dynamics):
 
     def step(self, actions: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Advance every row by 0.1 s."""
+        self._up_to_date()
         state = self._state
         steering = np.clip(actions.astype(np.float64).reshape(self.num_envs), -1.0, 1.0)
         drift = np.sin(state["heading_error"])
@@ -91,7 +93,7 @@ class LaneKeepingDynamics(Dynamics):
         state["heading_error"] += STEP * (MAX_YAW_RATE * steering - self._curvature)
         state["lateral_error"] += STEP * drift
         state["clock"] += 1
-        self._look(slice(None))
+        self._outdated = True
         on_lane = (np.abs(state["lateral_error"]) <= self.lane_half_width) & (
             np.abs(state["heading_error"]) <= MAX_HEADING_ERROR
         )
@@ -99,10 +101,12 @@ class LaneKeepingDynamics(Dynamics):
 
     def observe(self) -> NDArray[np.float32]:
         """Return what the centre camera of every row sees, of shape ``(num_envs, 48)``."""
+        self._up_to_date()
         return np.array(self._seen[:, CENTRE])
 
     def info(self) -> dict[str, NDArray[Any]]:
         """Return the true errors and the curvature, and the images of all cameras with their label corrections."""
+        self._up_to_date()
         return {
             "cameras": self._seen.copy(),
             "steering_corrections": np.full((self.num_envs, len(CAMERA_OFFSETS)), STEERING_CORRECTIONS),
@@ -113,6 +117,7 @@ class LaneKeepingDynamics(Dynamics):
 
     def privileged_state(self) -> NDArray[np.float64]:
         """Return lateral error (m), heading error (rad) and curvature (1/m), of shape ``(num_envs, 3)``."""
+        self._up_to_date()
         return np.stack([self._state["lateral_error"], self._state["heading_error"], self._curvature], axis=1)
 
     def get_state(self) -> NDArray[Any]:
@@ -123,10 +128,12 @@ class LaneKeepingDynamics(Dynamics):
         """Put ``rows`` into the given states, lanes included."""
         chosen = np.asarray(rows)
         self._state[chosen] = state
-        self._look(chosen)
+        if not self._outdated:
+            self._look(chosen)
 
     def render(self, row: int, mode: str) -> NDArray[np.uint8]:
         """Draw one row from above."""
+        self._up_to_date()
         state = self._state[row]
         return draw(
             self.road(row),
@@ -140,6 +147,11 @@ class LaneKeepingDynamics(Dynamics):
         """Return the lane of one row."""
         state = self._state[row]
         return Road(state["swing"].copy(), state["frequency"].copy(), state["phase"].copy(), self.lane_half_width)
+
+    def _up_to_date(self) -> None:
+        if self._outdated:
+            self._look(slice(None))
+            self._outdated = False
 
     def _look(self, rows: Any) -> None:
         """Work out what depends on the state of ``rows`` (any index): the curvature and the images of the cameras."""
@@ -157,14 +169,15 @@ def _lane_ahead(state: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.fl
     With the lane's heading ``theta(s) = sum_j a_j sin(w_j s + p_j)`` these are ``theta'(s)`` and the integral of
     ``theta(s + u) - theta(s)`` over ``u`` from 0 to ``d`` (small angles).
 
-    :return: in 1/m, of shape ``(n,)``; in m, of shape ``(n, scan lines)``
+    :return: in 1/m, of shape ``(n,)``; in m, of shape ``(scan lines, n)``
     """
-    swing, frequency = state["swing"], state["frequency"]
-    angle = frequency * (STEP * state["clock"])[:, None] + state["phase"]
-    cosine, heading = np.cos(angle), (swing * np.sin(angle)).sum(axis=1)
-    ahead = np.cos(angle[:, None] + LOOK_AHEAD[:, None] * frequency[:, None])
+    swing, frequency, phase = (np.ascontiguousarray(state[name].T) for name in ("swing", "frequency", "phase"))
+    angle = frequency * (STEP * state["clock"]) + phase  # (waves, n): numpy is fast along long last axes
+    cosine = np.cos(angle)
+    ahead = np.cos(angle[:, None] + LOOK_AHEAD[:, None] * frequency[:, None])  # (waves, scan lines, n)
     bends = (swing / frequency)[:, None] * (cosine[:, None] - ahead)
-    return (swing * frequency * cosine).sum(axis=1), bends.sum(axis=2) - heading[:, None] * LOOK_AHEAD
+    curvature, heading = swing * frequency * cosine, swing * np.sin(angle)
+    return curvature[0] + curvature[1], bends[0] + bends[1] - LOOK_AHEAD[:, None] * (heading[0] + heading[1])
 
 
 class LaneKeepingEnv(SingleEnv):
