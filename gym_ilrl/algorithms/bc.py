@@ -216,7 +216,7 @@ class BC(BaseAlgorithm):
                 self._record_fit(fit)
                 self.dump_logs()
         fit.finish()
-        if log_interval is not None:
+        if log_interval is not None and fit.n_updates % (log_interval * self.n_envs) != 0:
             self._record_fit(fit)
             self.dump_logs()
         callback.on_training_end()
