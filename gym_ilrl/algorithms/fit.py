@@ -49,6 +49,7 @@ class Fit:
     ) -> None:
         self._policy, self._options = policy, options
         self.optimizer, self._parameters = actor_optimizer(policy), actor_parameters(policy)
+        self._optimised = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
         held_out = held_out_labels(training_set.episode_starts, options.validation_fraction)
         training, validation = th.nonzero(~held_out).flatten(), th.nonzero(held_out).flatten()
         cut = (options.batch_size, generator, options.sequence_length)
@@ -82,7 +83,8 @@ class Fit:
         if not self._policy.training:
             self._policy.set_training_mode(True)
         loss = self._loss(self._minibatches.draw())
-        self.optimizer.zero_grad()
+        for parameter in self._optimised:  # zero_grad() takes longer to report its call to the profiler
+            parameter.grad = None
         loss.backward()  # type: ignore[no-untyped-call]
         log_std = getattr(self._policy, "log_std", None)
         if self._options.log_std == "residual" and log_std is not None:

@@ -30,12 +30,13 @@ class Minibatches:
         sequence_length: int | None = None,
     ) -> None:
         self._set, self._generator = training_set, generator
-        self._part = part
         self._windows = None if sequence_length is None else cut_windows(training_set, part, sequence_length)
-        self._n_items = len(part) if self._windows is None else len(self._windows[0])
+        # labels or windows, by index
+        self._items = part if self._windows is None else th.arange(len(self._windows[0]), device=part.device)
+        self._n_items = len(self._items)
         per_item = 1 if sequence_length is None else sequence_length
         self._items_per_batch = min(max(1, batch_size // per_item), self._n_items)
-        self._stream = th.empty(0, dtype=th.long)
+        self._stream = self._items[:0]
         self._position = 0
 
     @property
@@ -49,7 +50,7 @@ class Minibatches:
         if end > len(self._stream):
             rest = self._stream[self._position :]
             permutation = th.randperm(self._n_items, generator=self._generator).to(self._set.device)
-            self._stream = th.cat((rest.to(self._set.device), permutation))
+            self._stream = th.cat((rest, self._items[permutation]))
             self._position, end = 0, self._items_per_batch
         items = self._stream[self._position : end]
         self._position = end
@@ -57,14 +58,14 @@ class Minibatches:
 
     def in_order(self) -> Iterator[tuple[ImitationBatch, int]]:
         """Yield every label once, in order: minibatches and their sizes."""
-        for items in th.split(th.arange(self._n_items, device=self._set.device), self._items_per_batch):
+        for items in th.split(self._items, self._items_per_batch):
             yield self._take(items), len(items)
 
     def _take(self, items: th.Tensor) -> ImitationBatch:
         if self._windows is not None:
             starts, lengths = self._windows
             return self._set.sequences(starts[items], lengths[items])
-        return self._set.batch(self._part[items])
+        return self._set.batch(items)
 
 
 def cut_windows(training_set: TrainingSet, part: th.Tensor, length: int) -> tuple[th.Tensor, th.Tensor]:

@@ -105,8 +105,8 @@ class TrainingSet:
         masks = self._columns.get("action_masks")
         return ImitationBatch(
             observations=self._observations(indices),
-            actions=self.actions[indices],
-            action_masks=None if masks is None else masks.values[indices],
+            actions=self.actions.index_select(0, indices),
+            action_masks=None if masks is None else masks.values.index_select(0, indices),
         )
 
     def sequences(self, starts: th.Tensor, lengths: th.Tensor) -> ImitationBatch:
@@ -125,8 +125,9 @@ class TrainingSet:
 
     def _observations(self, indices: th.Tensor) -> th.Tensor | dict[str, th.Tensor]:
         if isinstance(self.space, spaces.Dict):
-            return {key: self._columns[f"observations/{key}"].values[indices] for key in self.space.spaces}
-        return self._columns["observations"].values[indices]
+            columns = {key: self._columns[f"observations/{key}"].values for key in self.space.spaces}
+            return {key: values.index_select(0, indices) for key, values in columns.items()}
+        return self._columns["observations"].values.index_select(0, indices)
 
     def _append_observations(self, observations: NDArray[Any] | Mapping[str, NDArray[Any]]) -> None:
         prepared = prepare_observations(observations, self.space, self.vec_normalize)
