@@ -240,11 +240,15 @@ def test_same_action_samples_as_sb3():
     assert ours.action_space.sample() == theirs.action_space.sample()
 
 
-def test_refuses_what_has_no_vectorised_form():
+def test_refuses_wrong_input():
     with pytest.raises(ValueError, match="'CartPole-v1' has no vectorised form"):
         DynamicsVecEnv("CartPole-v1", 2)
     with pytest.raises(ValueError, match="num_envs must be at least 1"):
         make_vec_env(LANE, n_envs=0)
+    venv = make_vec_env(LANE, n_envs=3)
+    venv.reset()
+    with pytest.raises(ValueError, match="one action for each of the 3 environments.* given 2"):
+        venv.step(np.zeros((2, 1), dtype=np.float32))
 
 
 def test_privileged_expert_reads_all_rows_at_once_through_wrappers(monkeypatch):

@@ -54,7 +54,13 @@ class Episodes:
 
         :param actions: of shape ``(num_envs, *action_space.shape)``
         :return: rewards, terminations and truncations, each of shape ``(num_envs,)``
+        :raises ValueError: if there is not one action for each environment
         """
+        if len(actions) != self.dynamics.num_envs:
+            raise ValueError(
+                f"expected one action for each of the {self.dynamics.num_envs} environments, stacked along the first "
+                f"axis, and was given {len(actions)}"
+            )
         rewards, terminations = self.dynamics.step(np.asarray(actions))
         self.elapsed_steps += 1
         if self.max_episode_steps is None:
