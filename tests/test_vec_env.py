@@ -247,7 +247,7 @@ def test_refuses_wrong_input():
         make_vec_env(LANE, n_envs=0)
     venv = make_vec_env(LANE, n_envs=3)
     venv.reset()
-    with pytest.raises(ValueError, match="one action for each of the 3 environments.* given 2"):
+    with pytest.raises(ValueError, match=r"one action for each of the 3 environments.* given 2"):
         venv.step(np.zeros((2, 1), dtype=np.float32))
 
 
