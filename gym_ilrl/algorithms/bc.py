@@ -9,6 +9,8 @@ from typing import Any, ClassVar, TypeVar, cast
 import numpy as np
 import torch as th
 from gymnasium import spaces
+from numpy.typing import NDArray
+from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
 from stable_baselines3 import PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
@@ -20,6 +22,7 @@ from gym_ilrl.algorithms.checks import check_options, check_policy_options, demo
 from gym_ilrl.algorithms.fit import Fit, FitOptions
 from gym_ilrl.algorithms.host import AlgorithmT, build_policy, check_policy_class, hand_over, resolve_base
 from gym_ilrl.algorithms.no_environment import NoEnvironment
+from gym_ilrl.algorithms.numbering import as_in_environment, counts_from_zero
 from gym_ilrl.algorithms.optimizer import optimizer_name, tune_optimizer
 from gym_ilrl.algorithms.training_set import TrainingSet, labels_of
 from gym_ilrl.algorithms.vec_normalize import seed_statistics
@@ -146,6 +149,27 @@ class BC(BaseAlgorithm):
             demonstrations.check_compatible(self.env)
         self.demonstrations = demonstrations
 
+    def predict(
+        self,
+        observation: NDArray[Any] | dict[str, NDArray[Any]],
+        state: tuple[NDArray[Any], ...] | None = None,
+        episode_start: NDArray[np.bool_] | None = None,
+        deterministic: bool = False,
+        action_masks: NDArray[np.bool_] | None = None,
+    ) -> tuple[NDArray[Any], tuple[NDArray[Any], ...] | None]:
+        """Return the policy's actions as the environment numbers them, also where that does not begin at zero.
+
+        :param observation: one observation or a batch
+        :param state: memory of a recurrent policy
+        :param episode_start: of shape ``(n,)``, for recurrent policies
+        :param deterministic: take the most likely action instead of drawing one
+        :param action_masks: what is allowed, for maskable policies; the others do not look at it
+        :return: the actions and the next memory
+        """
+        masks = {"action_masks": action_masks} if isinstance(self.policy, MaskableActorCriticPolicy) else {}
+        actions, state = self.policy.predict(observation, state, episode_start, deterministic, **masks)
+        return as_in_environment(self.action_space, actions), state
+
     def to(
         self, algorithm: type[AlgorithmT] | None = None, env: GymEnv | str | None = None, **kwargs: Any
     ) -> AlgorithmT:
@@ -155,8 +179,14 @@ class BC(BaseAlgorithm):
         :param env: its environment, by default this one's
         :param kwargs: its other arguments; ``policy_kwargs``, ``use_sde``, ``device`` and ``verbose`` are by default
             the ones here
-        :raises ValueError: if the policy does not fit into the algorithm, or there is no environment
+        :raises ValueError: if the policy does not fit into the algorithm, there is no environment, or its discrete
+            actions do not begin at zero
         """
+        if not counts_from_zero(self.action_space):
+            raise ValueError(
+                f"SB3's algorithms number actions from zero and those of {self.action_space} begin elsewhere; clone in "
+                "an environment that is wrapped so that they begin at zero"
+            )
         env = self.env if env is None else env
         if env is None:
             raise ValueError("there is no environment to learn in: give one, to(algorithm, env)")
@@ -245,6 +275,8 @@ class BC(BaseAlgorithm):
         self.logger.dump(step=self.num_timesteps)
 
     def _setup_model(self) -> None:
+        if getattr(self, "observation_space", None) is None:
+            raise ValueError("the spaces are unknown: give env= or demonstrations=")
         self._setup_lr_schedule()
         check_policy_class(self.policy_class, self.base)
         self.policy = build_policy(

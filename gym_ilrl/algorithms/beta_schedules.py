@@ -68,7 +68,7 @@ def resolve_beta_schedule(schedule: str | BetaSchedule) -> BetaSchedule:
     """
     if callable(schedule):
         return schedule
-    if schedule not in _BY_NAME:
+    if not isinstance(schedule, str) or schedule not in _BY_NAME:
         raise ValueError(
             f"beta_schedule must be a function of the round number, or one of {', '.join(map(repr, _BY_NAME))}, "
             f"not {schedule!r}"

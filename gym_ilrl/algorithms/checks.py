@@ -45,8 +45,8 @@ def check_options(model: "BC") -> None:
     if model.patience is not None:
         require_positive_int("patience", model.patience)
     rate = model.learning_rate
-    _require(callable(rate) or (_is_number(rate) and rate >= 0), "learning_rate", rate,
-             "a number of at least 0, or a function of the progress remaining")  # fmt: skip
+    is_rate = callable(rate) or (isinstance(rate, int | float) and _is_number(rate) and rate >= 0)
+    _require(is_rate, "learning_rate", rate, "a number of at least 0, or a function of the progress remaining")
     for name in ("ent_coef", "l2_coef"):
         value = getattr(model, name)
         _require(_is_number(value) and value >= 0, name, value, "a number of at least 0")

@@ -283,10 +283,7 @@ class DAgger(BC):
             self.n_expert_steps += self.n_envs
             return answers, memory
         assert self._last_obs is not None
-        options = {"action_masks": masks} if self._n_masks else {}
-        actions, memory = self.policy.predict(
-            self._last_obs, memory, self._last_episode_starts, self.deterministic, **options
-        )
+        actions, memory = self.predict(self._last_obs, memory, self._last_episode_starts, self.deterministic, masks)
         if answers is not None:
             by_expert = self._coin.random(self.n_envs) < beta
             actions[by_expert] = answers[by_expert]

@@ -11,6 +11,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 
 from gym_ilrl.algorithms.minibatches import Minibatches
 from gym_ilrl.algorithms.training_set import TrainingSet
+from gym_ilrl.losses.actions import encode_actions
 from gym_ilrl.losses.actor import actor_optimizer, actor_parameters
 from gym_ilrl.losses.batch import ImitationBatch
 from gym_ilrl.losses.imitation import imitation_loss
@@ -58,7 +59,6 @@ class Fit:
         self._class_weights = (
             balanced_weights(training_set.actions[training], policy.action_space) if options.class_weight else None
         )
-        self._first_action = int(getattr(policy.action_space, "start", 0))
         self.n_updates = 0
         self.validation_loss: float | None = None
         self._sum, self._count = th.zeros((), device=policy.device), 0  # of the losses since the last mean_loss()
@@ -128,7 +128,8 @@ class Fit:
 
     def _loss(self, batch: ImitationBatch) -> th.Tensor:
         if self._class_weights is not None:
-            batch = batch._replace(weights=self._class_weights[batch.actions.long().flatten() - self._first_action])
+            classes = encode_actions(self._policy, batch.actions)
+            batch = batch._replace(weights=self._class_weights[classes])
         entropy_bonus = {"ent_coef": self._options.ent_coef} if self._options.ent_coef else {}
         return imitation_loss(self._policy, batch, **entropy_bonus, **self._options.loss_kwargs)
 

@@ -15,6 +15,7 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.save_util import load_from_zip_file
 from stable_baselines3.common.vec_env import VecEnv
 
+from gym_ilrl.algorithms.bc import BC
 from gym_ilrl.algorithms.host import build_policy
 from gym_ilrl.data.acting import takes_action_masks
 from gym_ilrl.data.checks import fit
@@ -50,6 +51,8 @@ class Labeller:
     @property
     def needs_masks(self) -> bool:
         """True if the expert is to be told which actions are allowed."""
+        if isinstance(self._expert, BaseAlgorithm | BasePolicy):
+            return isinstance(getattr(self._expert, "policy", self._expert), MaskableActorCriticPolicy)
         return takes_action_masks(self._expert)
 
     def label(
@@ -82,7 +85,7 @@ class Labeller:
         return inside
 
 
-_MEMORYLESS = (BaseAlgorithm.predict, DQN.predict, QRDQN.predict, MaskablePPO.predict)
+_MEMORYLESS = (BaseAlgorithm.predict, DQN.predict, QRDQN.predict, MaskablePPO.predict, BC.predict)
 
 
 def _has_no_memory(policy: BasePolicy) -> bool:

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
@@ -21,7 +22,7 @@ def run(directory, total, seconds_a_label=0.0):
 
     def label(observations):
         time.sleep(seconds_a_label)
-        with open(f"{directory}/asked.txt", "a") as file:
+        with Path(directory, "asked.txt").open("a") as file:
             file.writelines(f"{observation[0]!r}\n" for observation in observations)
         return (observations @ [0.1, 0.3, 1.0, 0.5] > 0).astype(np.int64)
 

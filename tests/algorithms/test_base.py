@@ -9,9 +9,9 @@ from gymnasium import spaces
 from sb3_contrib import ARS, QRDQN, TQC, TRPO, RecurrentPPO
 from stable_baselines3 import A2C, DDPG, DQN, PPO, SAC, TD3
 from stable_baselines3.common.policies import ActorCriticPolicy
-from tests.algorithms.conftest import parameters, same
 
-from gym_ilrl import BC, DAgger, collect, expert
+from gym_ilrl import BC, collect, expert
+from tests.algorithms.conftest import AnySpaceEnv, parameters, same
 
 CONTINUOUS = [PPO, A2C, TRPO, SAC, TD3, DDPG, TQC, RecurrentPPO]
 CONTINUOUS += [sb3_contrib.CrossQ] if hasattr(sb3_contrib, "CrossQ") else []  # since 2.4
@@ -23,7 +23,9 @@ CASES = [("Pendulum-v1", base) for base in CONTINUOUS] + [("CartPole-v1", base) 
 
 @pytest.fixture(scope="module")
 def recorded():
-    return {env_id: collect(expert(env_id), env_id, n_timesteps=100, seed=0) for env_id in ("Pendulum-v1", "CartPole-v1")}
+    return {
+        env_id: collect(expert(env_id), env_id, n_timesteps=100, seed=0) for env_id in ("Pendulum-v1", "CartPole-v1")
+    }
 
 
 @pytest.fixture(params=CASES, ids=lambda case: f"{case[0]}-{case[1].__name__}")
@@ -171,3 +173,9 @@ def test_images_go_back_with_their_algorithm():
     env.observation_space = space
     model = BC("CnnPolicy", env)
     assert same(parameters(model), model.to(PPO, n_steps=8, batch_size=8).policy.state_dict())
+
+
+def test_actions_that_do_not_begin_at_zero_are_no_matter_for_sb3(algorithm):
+    env = AnySpaceEnv(spaces.Box(-1, 1, (2,)), spaces.Discrete(3, start=1))
+    with pytest.raises(ValueError, match="begin at zero"):
+        algorithm(env=env).to(PPO)

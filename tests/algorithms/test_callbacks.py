@@ -6,9 +6,9 @@ import torch as th
 from stable_baselines3.common import callbacks
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.logger import configure
-from tests.algorithms.conftest import parameters, same
 
 from gym_ilrl import BC, DAgger
+from tests.algorithms.conftest import parameters, same
 
 
 class Witness(callbacks.BaseCallback):
@@ -202,7 +202,9 @@ def test_learning_rate_schedule_goes_from_one_to_zero(demos, n_envs):
 
 def test_learning_rate_schedule_of_dagger_is_never_negative():
     seen = []
-    model = DAgger(env="CartPole-v1", n_steps=30, n_epochs=1, learning_rate=lambda progress: seen.append(progress) or 1e-3)
+    model = DAgger(
+        env="CartPole-v1", n_steps=30, n_epochs=1, learning_rate=lambda progress: seen.append(progress) or 1e-3
+    )
     seen.clear()
     model.learn(40)  # rounded up to two rounds
     assert model.num_timesteps == 60

@@ -12,11 +12,11 @@ import pytest
 from gymnasium import spaces
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecNormalize
-from tests.algorithms.conftest import AnySpaceEnv, constant_expert, parameters, same
 
 from gym_ilrl import DAgger
 from gym_ilrl.algorithms.label_journal import LabelJournal
 from gym_ilrl.algorithms.training_set import Labels
+from tests.algorithms.conftest import AnySpaceEnv, constant_expert, parameters, same
 
 SCRIPT = Path(__file__).with_name("killed_run.py")
 CART_POLE = {"n_steps": 20, "n_epochs": 1, "seed": 0}
@@ -169,12 +169,16 @@ def test_every_kind_of_label_survives(tmp_path, observation_space, n_envs):
     kept, read = first._training_set, again._training_set
     assert sorted(kept._columns) == sorted(read._columns)
     for name, column in kept._columns.items():
-        left, right = (np.sort(part.values.numpy().reshape(14 * n_envs, -1), axis=0) for part in (column, read._columns[name]))
+        left, right = (
+            np.sort(part.values.numpy().reshape(14 * n_envs, -1), axis=0) for part in (column, read._columns[name])
+        )
         np.testing.assert_array_equal(left, right)
 
 
 def test_journal_gives_back_what_it_was_given(tmp_path):
-    space = spaces.Dict({"image": spaces.Box(0, 255, (2, 3, 1), np.uint8), "position": spaces.Box(-9, 9, (2,), np.float64)})
+    space = spaces.Dict(
+        {"image": spaces.Box(0, 255, (2, 3, 1), np.uint8), "position": spaces.Box(-9, 9, (2,), np.float64)}
+    )
     journal = LabelJournal(tmp_path, space, spaces.Discrete(3), n_mask=3)
     rng = np.random.default_rng(0)
     images, positions = rng.integers(0, 255, (6, 2, 3, 1), dtype=np.uint8), rng.normal(size=(6, 2))

@@ -8,9 +8,9 @@ import pytest
 import torch as th
 from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.env_util import make_vec_env
-from tests.algorithms.conftest import parameters, same
 
 from gym_ilrl import BC, DAgger, collect, expert
+from tests.algorithms.conftest import parameters, same
 
 OBSERVATIONS = np.random.default_rng(0).normal(size=(10, 4)).astype(np.float32)
 
