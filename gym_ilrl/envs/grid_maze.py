@@ -105,28 +105,23 @@ class GridMazeDynamics(Dynamics):
 class GridMazeEnv(SingleEnv):
     """A maze of ``size x size`` cells with thin walls, from the upper left corner to the lower right one.
 
-    ## Description
     A small Markov decision process that one can know completely: planning, inverse reinforcement learning and tabular
     methods read its exact model, and everything else meets a reward that is zero until the goal.
 
-    ## Observation
-    ``Discrete(size**2)``: the cell, ``row * size + column``, counted from the upper left.
+    **Observation.** ``Discrete(size**2)``: the cell, ``row * size + column``, counted from the upper left.
 
-    ## Action
-    ``Discrete(4)``: 0 left, 1 down, 2 right, 3 up. With probability ``slip`` the action is replaced by one of the two
-    perpendicular ones, each with probability ``slip / 2``. Moving into a wall is staying.
+    **Action.** ``Discrete(4)``: 0 left, 1 down, 2 right, 3 up. With probability ``slip`` the action is replaced by one
+    of the two perpendicular ones, each with probability ``slip / 2``. Moving into a wall is staying.
 
-    ## Reward
-    1 for arriving at the goal, else 0.
+    **Reward.** 1 for arriving at the goal, else 0.
 
-    ## Termination
-    On arriving at the goal. ``gym.make`` truncates after 200 steps; larger mazes want more:
+    **Termination.** On arriving at the goal. ``gym.make`` truncates after 200 steps; larger mazes want more:
     ``gym.make("ilrl/GridMaze-v0", size=30, max_episode_steps=3000)``.
 
-    ## Info
-    Empty.
+    **Info.** Empty.
 
-    ## Arguments
+    **Arguments.**
+
     :param size: number of rows and of columns, from 2 to 1000
     :param layout: ``"maze"``: a random spanning tree with some extra openings; ``"rooms"``: four rooms and four doors;
         ``"open"``: no walls
@@ -136,12 +131,10 @@ class GridMazeEnv(SingleEnv):
     :param render_mode: ``None``, ``"rgb_array"`` or ``"ansi"``; ``gym.make`` adds ``"human"``
     :raises ValueError: if an argument is out of range
 
-    ## Expert
-    :class:`gym_ilrl.experts.grid_maze.GridMazeExpert` is planned by value iteration on the exact model. At the
-    defaults it arrives in every episode, in 18 steps on average; random actions arrive in 1 of 20 episodes.
+    **Expert.** :class:`gym_ilrl.experts.grid_maze.GridMazeExpert` is planned by value iteration on the exact model. At
+    the defaults it arrives in every episode, in 18 steps on average; random actions arrive in 1 of 20 episodes.
 
-    ## Version history
-    - v0: first version
+    **Version history.** v0: first version.
     """
 
     metadata = {"render_modes": ["rgb_array", "ansi"], "render_fps": 8}

@@ -109,7 +109,6 @@ def rule_book(length: int, book_seed: int = 0) -> tuple[NDArray[np.float32], NDA
 class TightropeEnv(SingleEnv):
     """A rope of ``length`` cells, each of which wants its own step; whoever falls pays until they are back on it.
 
-    ## Description
     The smallest problem on which the cost of behaviour cloning grows faster than the length ``T`` of the task and
     DAgger's does not (Ross and Bagnell, "Efficient reductions for imitation learning", AISTATS 2010, theorem 2.1; Ross,
     Gordon and Bagnell, "A reduction of imitation learning and structured prediction to no-regret online learning",
@@ -119,32 +118,30 @@ class TightropeEnv(SingleEnv):
     cell of the rope, few of the net and none of the ground. A clone that slips where they did not falls to the ground
     and stays there, to pay for the rest of the episode; DAgger asks what to do there.
 
-    ## Observation
-    ``Box(-1, 1, (16,), float32)``: the random embedding of the current cell and lane. All embeddings and codes are the
-    rule book, fixed by ``book_seed`` and not by ``reset(seed=...)``.
+    **Observation.** ``Box(-1, 1, (16,), float32)``: the random embedding of the current cell and lane. All embeddings
+    and codes are the rule book, fixed by ``book_seed`` and not by ``reset(seed=...)``.
 
-    ## Action
-    ``Discrete(20)``. Every action moves on by one cell, and then:
+    **Action.** ``Discrete(20)``. Every action moves on by one cell, and then:
 
-    | from | with the code | with any other action |
-    |---|---|---|
-    | rope | rope | ground |
-    | net | rope | ground |
-    | ground | net | ground |
+    ====== ============= =====================
+    from   with the code with any other action
+    ====== ============= =====================
+    rope   rope          ground
+    net    rope          ground
+    ground net           ground
+    ====== ============= =====================
 
-    but whatever is done on the rope, with probability ``slip`` it ends in the net.
+    But whatever is done on the rope, with probability ``slip`` it ends in the net.
 
-    ## Reward
-    -1 for every step that ends off the rope, else 0.
+    **Reward.** -1 for every step that ends off the rope, else 0.
 
-    ## Termination
-    After exactly ``length`` steps, at the platform behind the last cell: the task is over, so this is a termination and
-    the environment needs no time limit.
+    **Termination.** After exactly ``length`` steps, at the platform behind the last cell: the task is over, so this is
+    a termination and the environment needs no time limit.
 
-    ## Info
-    ``cell`` in ``{0, ..., length}`` and ``lane``: 0 rope, 1 net, 2 ground.
+    **Info.** ``cell`` in ``{0, ..., length}`` and ``lane``: 0 rope, 1 net, 2 ground.
 
-    ## Arguments
+    **Arguments.**
+
     :param length: number of cells and of steps, at least 1; 25 to 200 shows the effect
     :param slip: probability of slipping off the rope at a step, in ``[0, 1]``. Without it demonstrations never leave
         the rope, a clone learns the rope by heart, and there is nothing to compound
@@ -152,12 +149,10 @@ class TightropeEnv(SingleEnv):
     :param render_mode: ``None``, ``"rgb_array"`` or ``"ansi"``; ``gym.make`` adds ``"human"``
     :raises ValueError: if an argument is out of range
 
-    ## Expert
-    :class:`gym_ilrl.experts.tightrope.TightropeExpert` finds the observation in the rule book and gives its code. Its
-    expected return is about ``-slip * length``: -2.0 at the defaults, where random actions reach -99.7.
+    **Expert.** :class:`gym_ilrl.experts.tightrope.TightropeExpert` finds the observation in the rule book and gives its
+    code. Its expected return is about ``-slip * length``: -2.0 at the defaults, where random actions reach -99.7.
 
-    ## Version history
-    - v0: first version
+    **Version history.** v0: first version.
     """
 
     metadata = {"render_modes": ["rgb_array", "ansi"], "render_fps": 10}
