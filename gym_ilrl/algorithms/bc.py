@@ -35,7 +35,7 @@ class BC(BaseAlgorithm):
     """Behaviour cloning: supervised learning of the expert's actions (Pomerleau 1991).
 
     Minimises ``E_demo[imitation_loss]`` (the negative log likelihood for actor-critic policies, see
-    :func:`gym_ilrl.losses.imitation_loss`) over the actor of any SB3 or sb3-contrib policy. The critic is left as it
+    :func:`gym_ilrl.imitation_loss`) over the actor of any SB3 or sb3-contrib policy. The critic is left as it
     was initialised. One "timestep" is one update on one minibatch: nothing is executed in the environment.
 
     :param policy: the policy class or its alias in the algorithm named by ``base``: "MlpPolicy", "CnnPolicy", ...
@@ -59,7 +59,7 @@ class BC(BaseAlgorithm):
     :param log_std_bounds: least and greatest ``log_std`` for "clamp" and "residual"
     :param class_weight: ``"balanced"`` weighs each discrete action by the inverse of its frequency, or None
     :param sequence_length: for recurrent policies: train on windows of so many consecutive steps
-    :param loss_kwargs: options of :func:`gym_ilrl.losses.imitation_loss` for this policy, such as
+    :param loss_kwargs: options of :func:`gym_ilrl.imitation_loss` for this policy, such as
         ``{"mode": "likelihood"}`` for SAC's
     :param use_sde: generalised state-dependent exploration, as in ``base``
     :param sde_sample_freq: as in ``base``

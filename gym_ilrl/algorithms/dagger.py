@@ -68,7 +68,7 @@ class DAgger(BC):
     :param log_std_bounds: least and greatest ``log_std`` for "clamp" and "residual"
     :param class_weight: ``"balanced"`` or None
     :param sequence_length: for recurrent policies: train on windows of so many consecutive steps
-    :param loss_kwargs: options of :func:`gym_ilrl.losses.imitation_loss` for this policy
+    :param loss_kwargs: options of :func:`gym_ilrl.imitation_loss` for this policy
     :param use_sde: generalised state-dependent exploration, as in ``base``
     :param sde_sample_freq: as in ``base``
     :param stats_window_size: episodes that the logged mean return is taken over

@@ -120,8 +120,6 @@ class GridMazeEnv(SingleEnv):
 
     **Info.** Empty.
 
-    **Arguments.**
-
     :param size: number of rows and of columns, from 2 to 1000
     :param layout: ``"maze"``: a random spanning tree with some extra openings; ``"rooms"``: four rooms and four doors;
         ``"open"``: no walls

@@ -217,8 +217,6 @@ class LaneKeepingEnv(SingleEnv):
     label each of these images (a camera ``c`` to the left sees what the centre camera would see at ``e + c``, where the
     expert steers ``-c / 1.5`` more).
 
-    **Arguments.**
-
     :param wind: highest speed of the gusts from the side in m/s; each step draws one, uniform in ``[-wind, wind]``
     :param noise: standard deviation of the noise of a pixel, at least 0
     :param lane_half_width: from the lane's centre to its border in m, in ``(0, 2]``

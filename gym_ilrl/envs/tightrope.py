@@ -140,8 +140,6 @@ class TightropeEnv(SingleEnv):
 
     **Info.** ``cell`` in ``{0, ..., length}`` and ``lane``: 0 rope, 1 net, 2 ground.
 
-    **Arguments.**
-
     :param length: number of cells and of steps, at least 1; 25 to 200 shows the effect
     :param slip: probability of slipping off the rope at a step, in ``[0, 1]``. Without it demonstrations never leave
         the rope, a clone learns the rope by heart, and there is nothing to compound
