@@ -28,6 +28,7 @@ def main() -> None:
     unknown = [name for name in arguments.names if name not in MODULES]
     if unknown:
         parser.error(f"there is no benchmark {unknown[0]!r}; there are {', '.join(MODULES)}")
+    quiet = {"HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}  # of the peer's storage
     one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     for name in arguments.names or MODULES:
         command = [sys.executable, "-m", f"benchmarks.{MODULES[name]}"]
@@ -35,7 +36,7 @@ def main() -> None:
             command += ["--episodes", "2"] if arguments.quick else []
         elif arguments.quick:
             command.append("--quick")
-        subprocess.run(command, check=True, env={**os.environ, **one_thread})
+        subprocess.run(command, check=True, env={**os.environ, **quiet, **one_thread})
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Behaviour cloning: samples per CPU second."""
 
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from statistics import median
 from typing import Any
 
@@ -15,7 +15,7 @@ from imitation.data.types import Transitions
 from imitation.util import logger
 from stable_baselines3.common.policies import ActorCriticPolicy
 
-from benchmarks.harness import Report, alternate, compare, main
+from benchmarks.harness import Report, Run, alternate, compare, main
 from gym_ilrl import BC, Demonstrations
 
 TARGETS = {32: 2.2, 256: 3.5}
@@ -26,7 +26,8 @@ TEXT = """\
 Updates on minibatches of random data, the same for all: ours is the whole `BC(...).learn(n_updates)`, from
 `Demonstrations` to the last log entry; the peer is `imitation.algorithms.bc.BC.train(n_batches=n_updates)` without
 progress bar and log output; the bare loop is what one would write by hand: `policy.evaluate_actions`, negative log
-likelihood and entropy bonus, `Adam`. All train SB3's `ActorCriticPolicy` with two layers of 64 (PPO's `MlpPolicy`)."""
+likelihood and entropy bonus, `Adam`. All train SB3's `ActorCriticPolicy` with two layers of 64 (PPO's
+`MlpPolicy`)."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def new_policy(data: Data) -> ActorCriticPolicy:
     return ActorCriticPolicy(data.observation_space, data.action_space, lambda _: LEARNING_RATE)
 
 
-def ours(data: Data, batch_size: int, n_updates: int, turn: int) -> Callable[[], float]:
+def ours(data: Data, batch_size: int, n_updates: int, turn: int) -> Run:
     n_episodes = len(data) // EPISODE_LENGTH
     ends = np.arange(EPISODE_LENGTH, len(data) + 1, EPISODE_LENGTH) + np.arange(n_episodes)
     demonstrations = Demonstrations.from_arrays(
@@ -69,7 +70,7 @@ def ours(data: Data, batch_size: int, n_updates: int, turn: int) -> Callable[[],
     return lambda: model.learn(n_updates).num_timesteps * batch_size
 
 
-def imitations(data: Data, batch_size: int, n_updates: int, turn: int) -> Callable[[], float]:
+def imitations(data: Data, batch_size: int, n_updates: int, turn: int) -> Run:
     n = len(data)
     demonstrations = Transitions(
         obs=data.observations,
@@ -96,7 +97,7 @@ def imitations(data: Data, batch_size: int, n_updates: int, turn: int) -> Callab
     return run
 
 
-def bare(data: Data, batch_size: int, n_updates: int, turn: int) -> Callable[[], float]:
+def bare(data: Data, batch_size: int, n_updates: int, turn: int) -> Run:
     policy, generator = new_policy(data), th.Generator().manual_seed(turn)
     observations, actions = th.as_tensor(data.observations), th.as_tensor(data.actions)
     optimizer = th.optim.Adam(policy.parameters(), lr=LEARNING_RATE)
@@ -117,7 +118,7 @@ def bare(data: Data, batch_size: int, n_updates: int, turn: int) -> Callable[[],
 
 
 def benchmark(quick: bool) -> Report:
-    n, turns, updates = (5_000, 1, {32: 100, 256: 50}) if quick else (50_000, 5, {32: 3_000, 256: 1_500})
+    n, turns, updates = (5_000, 1, {32: 100, 256: 50}) if quick else (50_000, 5, {32: 1_500, 256: 750})
     sizes = {"CartPole": (4, spaces.Discrete(2)), "HalfCheetah": (17, spaces.Box(-1.0, 1.0, (6,), np.float32))}
     settings = {"transitions": n, "updates": updates, "turns": turns, "ent_coef": ENT_COEF, "l2": 0.0}
     report = Report("bc", "Behaviour cloning: samples per CPU second", TEXT, {**settings, "lr": LEARNING_RATE})
@@ -127,7 +128,7 @@ def benchmark(quick: bool) -> Report:
         for batch_size, n_updates in updates.items():
             task = (data, batch_size, n_updates)
             sides = {"gym_ilrl": ours, "imitation": imitations, "bare loop": bare}
-            rates = alternate({side: lambda turn, f=f: f(*task, turn) for side, f in sides.items()}, turns)
+            rates = alternate({side: partial(side_of, *task) for side, side_of in sides.items()}, turns)
             report.add(
                 data_like=name,
                 batch_size=batch_size,

@@ -21,12 +21,13 @@ N_ENVS = 8
 TARGET = 1.5
 
 TEXT = """\
-Recording an untrained PPO (`MlpPolicy`, deterministic). "Documented": each library's own way from an id to episodes,
-`gym_ilrl.collect(model, id, n_timesteps=..., n_envs=8)` beside `imitation.data.rollout.rollout(model, venv,
-make_min_timesteps(...))` in a `venv` of `imitation.util.make_vec_env` with the `RolloutInfoWrapper` that it asks for.
-"Same VecEnv": both in one SB3 `VecEnv` that is made beforehand, the peer with `unwrap=False`, which spares it its wrapper.
-Counted are the transitions that come back; both finish the episodes they have begun. The column "predict and step" keeps
-nothing: the most that SB3's `predict` and `step` allow (ours leaves out what is the same in every `predict`)."""
+Recording an untrained PPO (`MlpPolicy`, deterministic). "Documented": each library's own way from an id to
+episodes, `gym_ilrl.collect(model, id, n_timesteps=..., n_envs=8)` beside `imitation.data.rollout.rollout(model,
+venv, make_min_timesteps(...))` in a `venv` of `imitation.util.make_vec_env` with the `RolloutInfoWrapper` that it
+asks for. "Same VecEnv": both in one SB3 `VecEnv` that is made beforehand, the peer with `unwrap=False`, which
+spares it its wrapper. Counted are the transitions that come back; both finish the episodes they have begun. The
+column "predict and step" keeps nothing: the most that SB3's `predict` and `step` allow (ours leaves out what is
+the same in every `predict`)."""
 
 
 def ours(model: PPO, env: VecEnv | str, n_steps: int, turn: int) -> Run:
@@ -62,7 +63,7 @@ def predict_and_step(model: PPO, venv: VecEnv, n_steps: int, turn: int) -> Run:
 
 
 def benchmark(quick: bool) -> Report:
-    n_steps, turns = (2_000, 1) if quick else (30_000, 5)
+    n_steps, turns = (2_000, 1) if quick else (16_000, 5)
     settings = {"steps": n_steps, "environments at once": N_ENVS, "turns": turns}
     report = Report("collecting", "Collecting: steps per CPU second", TEXT, settings)
     th.set_num_threads(1)

@@ -18,12 +18,12 @@ OPTIONS = {"n_epochs": 4, "batch_size": 32, "ent_coef": 1e-3, "beta_schedule": "
 TARGET = 2.0
 
 TEXT = """\
-The same rounds on both sides: as many steps (8 environments, one episode of each), as many epochs over as many labels, the
-same network (two layers of 64), batch size, entropy bonus, beta schedule and expert; the options that differ between the
-libraries have imitation's defaults. Ours is `DAgger(...).learn(n)`, the peer `SimpleDAggerTrainer(...).train(n)`, which
-evaluates its policy in the training environments as it comes: a wrapper counts what is executed. "Quiet" is the peer with
-`log_rollouts_venv=None`, which executes what it says. Rates are steps per CPU second; "labelled" are those the learner
-gets labels from, "executed" all of them."""
+The same rounds on both sides: as many steps (8 environments, one episode of each), as many epochs over as many
+labels, the same network (two layers of 64), batch size, entropy bonus, beta schedule and expert; the options that
+differ between the libraries have imitation's defaults. Ours is `DAgger(...).learn(n)`, the peer
+`SimpleDAggerTrainer(...).train(n)`, which evaluates its policy in the training environments as it comes: a wrapper
+counts what is executed. "Quiet" is the peer with `log_rollouts_venv=None`, which executes what it says. Rates are
+steps per CPU second; "labelled" are those the learner gets labels from, "executed" all of them."""
 
 
 def ours(env_id: str, n_rounds: int, counters: list[StepCounter], turn: int) -> Run:
@@ -31,7 +31,9 @@ def ours(env_id: str, n_rounds: int, counters: list[StepCounter], turn: int) -> 
     counters.append(venv)
     n_steps = EPISODE_LENGTHS[env_id]
     teacher = expert(EXPERTS[env_id])
-    model = DAgger("MlpPolicy", venv, expert=teacher, n_steps=n_steps, patience=None, seed=turn, device="cpu", **OPTIONS)
+    model = DAgger(
+        "MlpPolicy", venv, expert=teacher, n_steps=n_steps, patience=None, seed=turn, device="cpu", **OPTIONS
+    )
     return lambda: model.learn(n_rounds * n_steps * N_ENVS).n_labels
 
 
@@ -50,7 +52,7 @@ def imitations(env_id: str, n_rounds: int, quiet: bool, counters: list[StepCount
 
 
 def benchmark(quick: bool) -> Report:
-    n_rounds, turns = (2, 1) if quick else (10, 3)
+    n_rounds, turns = (2, 1) if quick else (5, 3)
     settings = {"rounds": n_rounds, "environments at once": N_ENVS, "turns": turns, **OPTIONS}
     report = Report("dagger", "DAgger: environment steps per CPU second at equal work", TEXT, settings)
     th.set_num_threads(1)

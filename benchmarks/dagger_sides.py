@@ -20,9 +20,11 @@ class StepCounter(VecEnvWrapper):
     n_steps = 0
 
     def reset(self) -> Any:
+        """See ``VecEnv``."""
         return self.venv.reset()
 
     def step_wait(self) -> Any:
+        """See ``VecEnv``."""
         self.n_steps += self.num_envs
         return self.venv.step_wait()
 

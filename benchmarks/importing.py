@@ -9,9 +9,10 @@ from benchmarks.harness import Report, main
 TARGET = 0.4  # CPU seconds
 
 TEXT = """\
-CPU seconds of an import statement, each in a fresh interpreter that has imported gymnasium already (first row: that has
-imported nothing). `import gym_ilrl` registers the environments and loads neither torch nor Stable-Baselines3, which are
-loaded by the first algorithm that is named; `from imitation.algorithms import dagger` stands beside the latter."""
+CPU seconds of an import statement, each in a fresh interpreter that has imported gymnasium already (first row:
+that has imported nothing). `import gym_ilrl` registers the environments and loads neither torch nor
+Stable-Baselines3, which are loaded by the first algorithm that is named; `from imitation.algorithms import dagger`
+stands beside the latter."""
 
 STATEMENTS = {
     "import gymnasium": "",
@@ -29,7 +30,7 @@ def import_seconds(statement: str, before: str) -> float:
 
 
 def benchmark(quick: bool) -> Report:
-    turns = 1 if quick else 11
+    turns = 1 if quick else 7
     report = Report("importing", "The cost of importing", TEXT, {"turns": turns})
     seconds: dict[str, list[float]] = {statement: [] for statement in STATEMENTS}
     for turn in range(turns + 1):

@@ -20,11 +20,12 @@ SHAPE = (84, 84, 3)
 EPISODE_LENGTH = 50
 
 TEXT = """\
-Image observations (uint8, 84 x 84 x 3) in episodes of 50 steps, read from disk to one array of transitions' observations.
-Ours: `Demonstrations.load(...)` of the `.npz` file, all values checked, and of the directory form, memory-mapped, then
-`transitions()`. The peer: `imitation.data.serialize.load`, then `rollout.flatten_trajectories`, the way into its
-algorithms. Every reading has a fresh process, in which the same way was gone once with one episode before; peak memory is
-the growth of that process' resident set over what it was before reading."""
+Image observations (uint8, 84 x 84 x 3) in episodes of 50 steps, read from disk to one array of transitions'
+observations. Ours: `Demonstrations.load(...)` of the `.npz` file, all values checked, and of the directory form,
+memory-mapped, then `transitions()`. The peer: `imitation.data.serialize.load`, then
+`rollout.flatten_trajectories`, the way into its algorithms. Every reading has a fresh process, in which the same
+way was gone once with one episode before; peak memory is the growth of that process' resident set over what it was
+before reading."""
 
 
 def write(directory: Path, n_episodes: int, small: str) -> None:
