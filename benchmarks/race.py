@@ -20,6 +20,8 @@ class Race:
 
     :param env_id: where the learner is evaluated
     :param goal: mean return
+    :ivar seconds: CPU seconds so far
+    :ivar returns: mean return after each round
     """
 
     env_id: str
@@ -39,8 +41,8 @@ class Race:
 
     def after_round(self, policy: Any) -> None:
         """Evaluate the learner, and take note of the time without that."""
-        self.seconds = stopped = time.process_time()
-        self.seconds -= self._started
+        stopped = time.process_time()
+        self.seconds = stopped - self._started
         self._evaluation.seed(10_000)
         mean_return, _ = evaluate_policy(policy, self._evaluation, EPISODES)
         self.returns.append(float(mean_return))

@@ -1,7 +1,6 @@
 """DAgger: CPU time from the start to the same mean return."""
 
 import contextlib
-import math
 from collections.abc import Callable
 from functools import partial
 from statistics import median
@@ -27,8 +26,9 @@ environment, together about the 500 that are the default for one; all else is ea
 10 epochs a round over batches of 64, the expert acting in the first round only; the peer whole episodes and at
 least 500 steps a round, 4 epochs over batches of 32, the expert acting less and less in 15 rounds. "Long rounds"
 is ours with the default of 500 steps of *each* environment. LaneKeeping's expert reads the true state of the car:
-for the peer it is wrapped as a `BasePolicy` that reads it from the environments being stepped. One run of each
-side on the first environment warms up."""
+for the peer it is wrapped as a `BasePolicy` that reads it from the environments being stepped. A run that does not
+reach the goal counts with the time after which it was stopped. One run of each side on the first environment warms
+up."""
 
 
 def ours(env_id: str, goal: float, n_steps: int, seed: int) -> tuple[Race, int]:
@@ -67,10 +67,7 @@ def benchmark(quick: bool) -> Report:
         for seed in range(n_seeds):
             for side, run in sides.items():
                 runs[side].append(run(seed))
-        seconds = {
-            side: median(race.seconds if race.reached else math.inf for race, _ in results)
-            for side, results in runs.items()
-        }
+        seconds = {side: median(race.seconds for race, _ in results) for side, results in runs.items()}
         for side, results in runs.items():
             report.add(
                 environment=env_id,
