@@ -10,13 +10,19 @@ import torch as th
 from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.distributions import DiagGaussianDistribution
+from stable_baselines3.common.distributions import CategoricalDistribution, DiagGaussianDistribution
 from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 
 from gym_ilrl.data.checks import fit
 
 Act = Callable[[Any, NDArray[np.bool_], NDArray[np.bool_] | None], NDArray[Any]]
 """(observations, episode starts, action masks or ``None``) -> actions, each with one row an environment."""
+
+# the most likely action, from what a policy's last layer puts out
+_MODES: dict[type[Any], Callable[[th.Tensor], th.Tensor]] = {
+    DiagGaussianDistribution: lambda mean: mean,
+    CategoricalDistribution: lambda logits: logits.argmax(dim=1),
+}
 
 
 def acting(policy: Any, action_space: spaces.Space[Any], deterministic: bool) -> Act:
@@ -64,7 +70,7 @@ def _acting_directly(network: BasePolicy, deterministic: bool) -> Act:
     network.set_training_mode(False)
     space = network.action_space
     shape = (-1, *(space.shape or ()))
-    predict = _gaussian_mean(network) if deterministic else None
+    predict = _most_likely(network) if deterministic else None
     predict = predict or partial(network._predict, deterministic=deterministic)
 
     def act(observations: Any, starts: NDArray[np.bool_], masks: NDArray[np.bool_] | None) -> NDArray[Any]:
@@ -78,22 +84,22 @@ def _acting_directly(network: BasePolicy, deterministic: bool) -> Act:
     return act
 
 
-def _gaussian_mean(network: BasePolicy) -> Callable[[Any], th.Tensor] | None:
-    """Return what gives the most likely action of PPO's Gaussian without building the distribution around it."""
+def _most_likely(network: BasePolicy) -> Callable[[Any], th.Tensor] | None:
+    """Return what gives the most likely action of PPO's usual policies without building the distribution around it."""
     inherited = ("_predict", "get_distribution", "_get_action_dist_from_latent", "extract_features")
-    if (
-        not isinstance(network, ActorCriticPolicy)
-        or type(network.action_dist) is not DiagGaussianDistribution
-        or any(getattr(type(network), name) is not getattr(ActorCriticPolicy, name) for name in inherited)
+    if not isinstance(network, ActorCriticPolicy) or any(
+        getattr(type(network), name) is not getattr(ActorCriticPolicy, name) for name in inherited
     ):
         return None
+    mode = _MODES.get(type(network.action_dist))
+    if mode is None:
+        return None
 
-    def mean(observations: Any) -> th.Tensor:
+    def most_likely(observations: Any) -> th.Tensor:
         features = BasePolicy.extract_features(network, observations, network.pi_features_extractor)
-        actions: th.Tensor = network.action_net(network.mlp_extractor.forward_actor(features))
-        return actions
+        return mode(network.action_net(network.mlp_extractor.forward_actor(features)))
 
-    return mean
+    return most_likely
 
 
 def _predicting(policy: Any, deterministic: bool) -> Act:
