@@ -68,6 +68,10 @@ class GridMazeDynamics(Dynamics):
         cells: NDArray[np.int64] = self._state["cell"].copy()
         return cells
 
+    def info(self) -> dict[str, NDArray[Any]]:
+        """Return whether every row has arrived at the goal."""
+        return {"is_success": self._state["cell"] == self.goal}
+
     def get_state(self) -> NDArray[Any]:
         """Return a copy of key, cell and clock of every row."""
         state: NDArray[Any] = self._state.copy()
@@ -118,7 +122,7 @@ class GridMazeEnv(SingleEnv):
     **Termination.** On arriving at the goal. ``gym.make`` truncates after 200 steps; larger mazes want more:
     ``gym.make("ilrl/GridMaze-v0", size=30, max_episode_steps=3000)``.
 
-    **Info.** Empty.
+    **Info.** ``is_success``: whether the goal is reached; Stable-Baselines3 logs its mean as ``rollout/success_rate``.
 
     :param size: number of rows and of columns, from 2 to 1000
     :param layout: ``"maze"``: a random spanning tree with some extra openings; ``"rooms"``: four rooms and four doors;

@@ -66,8 +66,9 @@ class TightropeDynamics(Dynamics):
         return embeddings
 
     def info(self) -> dict[str, NDArray[Any]]:
-        """Return where every row is."""
-        return {"cell": self._state["cell"].copy(), "lane": self._state["lane"].copy()}
+        """Return where every row is, and whether it has arrived on the rope."""
+        cell, lane = self._state["cell"].copy(), self._state["lane"].copy()
+        return {"cell": cell, "lane": lane, "is_success": (cell == self.length) & (lane == ROPE)}
 
     def get_state(self) -> NDArray[Any]:
         """Return a copy of key, cell and lane of every row."""
@@ -138,7 +139,8 @@ class TightropeEnv(SingleEnv):
     **Termination.** After exactly ``length`` steps, at the platform behind the last cell: the task is over, so this is
     a termination and the environment needs no time limit.
 
-    **Info.** ``cell`` in ``{0, ..., length}`` and ``lane``: 0 rope, 1 net, 2 ground.
+    **Info.** ``cell`` in ``{0, ..., length}`` and ``lane``: 0 rope, 1 net, 2 ground; ``is_success``: whether the
+    platform was reached on the rope. Stable-Baselines3 logs its mean as ``rollout/success_rate``.
 
     :param length: number of cells and of steps, at least 1; 25 to 200 shows the effect
     :param slip: probability of slipping off the rope at a step, in ``[0, 1]``. Without it demonstrations never leave

@@ -211,6 +211,21 @@ def test_the_expert_refuses_another_environment():
         GridMazeExpert(gym.make("FrozenLake-v1"))
 
 
+def test_success_is_to_arrive_at_the_goal():
+    env = make(size=3, slip=0.5)
+    _, info = env.reset(seed=0)
+    env.action_space.seed(0)
+    arrivals = 0
+    for _ in range(300):
+        assert info["is_success"] is False
+        _, reward, terminated, truncated, info = env.step(env.action_space.sample())
+        assert info["is_success"] is terminated is (reward == 1)
+        if terminated or truncated:
+            arrivals += terminated
+            _, info = env.reset()
+    assert arrivals > 3
+
+
 def test_a_saved_state_replays():
     env = make(layout="open", slip=0.5)
     env.reset(seed=3)

@@ -75,6 +75,17 @@ def test_what_a_fall_costs(steps_until_the_first_code, cost):
     assert total == -cost
 
 
+@pytest.mark.parametrize("errs_at_the_end", [False, True])
+def test_success_is_to_arrive_on_the_rope(errs_at_the_end):
+    env = gym.make("ilrl/Tightrope-v0", length=6, slip=0.0)
+    _, info = env.reset(seed=0)
+    infos = [info]
+    for t in range(6):
+        code = rule_book(6)[1][t, ROPE]
+        infos.append(env.step((code + (errs_at_the_end and t == 5)) % 20)[4])
+    assert [info["is_success"] for info in infos] == [False] * 6 + [not errs_at_the_end]
+
+
 @pytest.mark.parametrize("length", [25, 100])
 def test_expert_costs_what_the_markov_chain_says(length):
     """Off the rope with probability q_t at time t: q_{t+1} = slip (1 - q_t), for the expert climbs back at once."""
