@@ -14,7 +14,8 @@ from gym_ilrl.data.acting import acting
 def test_acts_as_predict_does(algorithm, env_id, deterministic):
     env = gym.make(env_id)
     model = algorithm("MlpPolicy", env, seed=0, device="cpu")
-    observations = np.random.default_rng(0).normal(scale=3.0, size=(200, *env.observation_space.shape)).astype(np.float32)
+    shape = (200, *env.observation_space.shape)
+    observations = np.random.default_rng(0).normal(scale=3.0, size=shape).astype(np.float32)
     act = acting(model.policy, env.action_space, deterministic)
     model.set_random_seed(1)
     expected, _ = model.policy.predict(observations, deterministic=deterministic)
