@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-CAMERA_OFFSETS = np.array([0.4, 0.0, -0.4])  # m to the left of the car's centre: left, centre, right camera
+CAMERA_OFFSETS = np.array([0.15, 0.0, -0.15])  # m to the left of the car's centre: left, centre, right camera
 CENTRE = 1
 LOOK_AHEAD = np.array([1.0, 2.0, 4.0])  # m, one scan line each
 N_PIXELS = 16  # of a scan line

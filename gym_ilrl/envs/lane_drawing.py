@@ -6,10 +6,10 @@ from numpy.typing import NDArray
 from gym_ilrl.envs.lane_road import Road
 
 WIDTH, HEIGHT, PANEL = 640, 480, 116  # pixels; the panel of the cameras is at the bottom
-SCALE = 56.0  # pixels a metre
+SCALE = 112.0  # pixels a metre
 CAR_COLUMN, CAR_ROW, CAR_REACH = 168, (HEIGHT - PANEL) // 2, 40  # where the car is drawn, and how far around it
-SHOULDER = 0.12  # m of asphalt beyond the lane's border
-CAR_LENGTH, CAR_WIDTH = 0.80, 0.40  # m
+SHOULDER = 0.06  # m of asphalt beyond the lane's border
+CAR_LENGTH, CAR_WIDTH = 0.40, 0.20  # m
 
 GRASS = np.array([104, 151, 92])
 ASPHALT = np.array([72, 76, 84])
@@ -57,16 +57,16 @@ def _grid(car: NDArray[np.float64]) -> tuple[Image, Image]:
 
 
 def _ground(x: Image, y: Image) -> Image:
-    """Return grass, in squares of one metre so that motion shows."""
-    shade = np.where((np.floor(x) + np.floor(y)) % 2 == 0, 1.0, 0.965)
+    """Return grass, in squares of half a metre so that motion shows."""
+    shade = np.where((np.floor(2 * x) + np.floor(2 * y)) % 2 == 0, 1.0, 0.965)
     return np.asarray(shade[..., None] * GRASS)
 
 
 def _paint_road(image: Image, x: Image, y: Image, road: Road, arc_length: float) -> None:
     distance, along = _distance_to_road(x, y, road, arc_length)
     _blend(image, ASPHALT, _inside(distance - road.half_width - SHOULDER))
-    _blend(image, PAINT, _inside(np.abs(distance - road.half_width) - 0.035))
-    _blend(image, DASHES, _inside(distance - 0.02) * (along % 1.0 < 0.5))
+    _blend(image, PAINT, _inside(np.abs(distance - road.half_width) - 0.016))
+    _blend(image, DASHES, _inside(distance - 0.01) * (along % 0.5 < 0.25))
 
 
 def _distance_to_road(x: Image, y: Image, road: Road, arc_length: float) -> tuple[Image, Image]:
@@ -74,7 +74,7 @@ def _distance_to_road(x: Image, y: Image, road: Road, arc_length: float) -> tupl
 
     The centre line is a polyline, and a segment is compared only with the pixels that it is wide enough to reach.
     """
-    step = 0.125
+    step = 0.0625
     nodes = arc_length + step * np.arange(-64.0, 160.0)
     points = road.points(nodes)
     distance, along = np.full(x.shape, np.inf), np.zeros(x.shape)
@@ -96,14 +96,14 @@ def _distance_to_road(x: Image, y: Image, road: Road, arc_length: float) -> tupl
 def _paint_car(image: Image, x: Image, y: Image, heading: float) -> None:
     forward = x * np.cos(heading) + y * np.sin(heading)
     left = np.abs(y * np.cos(heading) - x * np.sin(heading))
-    shadow = _inside(_box(forward + 0.03, left, CAR_LENGTH + 0.10, CAR_WIDTH + 0.10, 0.12))
+    shadow = _inside(_box(forward + 0.015, left, CAR_LENGTH + 0.05, CAR_WIDTH + 0.05, 0.06))
     _blend(image, np.zeros(3), 0.35 * shadow)
     for along, length, side, width, corner, colour in (
-        (0.0, CAR_LENGTH, 0.0, CAR_WIDTH, 0.10, BODY),
-        (0.10, 0.13, 0.0, CAR_WIDTH - 0.10, 0.03, GLASS),
-        (-0.25, 0.08, 0.0, CAR_WIDTH - 0.12, 0.02, GLASS),
-        (-0.09, 0.20, 0.0, CAR_WIDTH - 0.14, 0.03, BODY * 1.12),
-        (0.37, 0.05, 0.13, 0.08, 0.02, LAMP),
+        (0.0, CAR_LENGTH, 0.0, CAR_WIDTH, 0.05, BODY),
+        (0.05, 0.065, 0.0, CAR_WIDTH - 0.05, 0.015, GLASS),
+        (-0.125, 0.04, 0.0, CAR_WIDTH - 0.06, 0.01, GLASS),
+        (-0.045, 0.10, 0.0, CAR_WIDTH - 0.07, 0.015, BODY * 1.12),
+        (0.185, 0.025, 0.065, 0.04, 0.01, LAMP),
     ):
         _blend(image, colour, _inside(_box(forward - along, left - side, length, width, corner)))
 

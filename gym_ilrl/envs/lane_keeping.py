@@ -52,7 +52,9 @@ class LaneKeepingDynamics(Dynamics):
     :param lane_half_width: see :class:`LaneKeepingEnv`
     """
 
-    def __init__(self, num_envs: int = 1, wind: float = 0.0, noise: float = 0.1, lane_half_width: float = 0.7) -> None:
+    def __init__(
+        self, num_envs: int = 1, wind: float = 0.25, noise: float = 0.1, lane_half_width: float = 0.25
+    ) -> None:
         super().__init__(num_envs)
         for name, value in (("wind", wind), ("noise", noise)):
             if not 0.0 <= value < np.inf:
@@ -212,7 +214,7 @@ class LaneKeepingEnv(SingleEnv):
 
     **Info.** ``lateral_error`` (m), ``heading_error`` (rad), ``curvature`` (1/m), and for side-camera augmentation
     (Bojarski et al., "End to End Learning for Self-Driving Cars", arXiv:1604.07316, section 2) ``cameras`` of shape
-    ``(3, 48)``: the images of a left, the centre and a right camera, mounted at 0.4, 0 and -0.4 m to the left; and
+    ``(3, 48)``: the images of a left, the centre and a right camera, mounted at 0.15, 0 and -0.15 m to the left; and
     ``steering_corrections`` of shape ``(3,)``: what to add to the expert's steering, then clipped to ``[-1, 1]``, to
     label each of these images (a camera ``c`` to the left sees what the centre camera would see at ``e + c``, where the
     expert steers ``-c / 1.5`` more).
@@ -224,7 +226,7 @@ class LaneKeepingEnv(SingleEnv):
         the learner's framed
 
     **Expert.** :class:`gym_ilrl.experts.lane_keeping.LaneKeepingExpert` steers by the true errors and the curvature
-    (:meth:`privileged_state`); mean return 600 over 100 episodes. Uniform random steering: about 30.
+    (:meth:`privileged_state`); mean return 600 over 100 episodes. Uniform random steering: about 17.
 
     **Version history.** v0: first version.
     """
@@ -234,7 +236,7 @@ class LaneKeepingEnv(SingleEnv):
     dynamics: LaneKeepingDynamics
 
     def __init__(
-        self, wind: float = 0.0, noise: float = 0.1, lane_half_width: float = 0.7, render_mode: str | None = None
+        self, wind: float = 0.25, noise: float = 0.1, lane_half_width: float = 0.25, render_mode: str | None = None
     ) -> None:
         super().__init__(LaneKeepingDynamics(1, wind, noise, lane_half_width), render_mode)
 

@@ -63,7 +63,7 @@ def test_cameras_against_the_geometry():
     for t in range(1, 12):
         observation, _, _, _, info = env.step(np.array([0.5], dtype=np.float32))
         expected = np.zeros((3, 3, 16))
-        for camera, offset in enumerate((0.4, 0.0, -0.4)):
+        for camera, offset in enumerate((0.15, 0.0, -0.15)):
             for line, d in enumerate((1.0, 2.0, 4.0)):
                 bend = integral(lambda u, s=0.1 * t: heading(s + u) - heading(s), 0.0, d)
                 to_the_right = info["lateral_error"] + offset + d * info["heading_error"] - bend
@@ -97,7 +97,7 @@ def test_side_camera_sees_what_the_centre_camera_would_see_there_and_its_label_i
     _, info = env.reset(seed=6)
     teacher = gym_ilrl.expert(env)
     here, _ = teacher.predict(env.observe())
-    for camera, offset in ((0, 0.4), (2, -0.4)):
+    for camera, offset in ((0, 0.15), (2, -0.15)):
         state = env.get_state()
         moved = state.copy()
         moved["lateral_error"] += offset
@@ -115,7 +115,9 @@ def test_expert_returns_600():
 
 
 def test_expert_in_the_wind():
-    venv = gym_ilrl.make_vec_env("ilrl/LaneKeeping-v0", n_envs=20, seed=0, env_kwargs={"wind": 0.5})
+    venv = gym_ilrl.make_vec_env(
+        "ilrl/LaneKeeping-v0", n_envs=20, seed=0, env_kwargs={"wind": 0.5, "lane_half_width": 0.7}
+    )
     mean, _ = evaluate_policy(gym_ilrl.expert(venv), venv, n_eval_episodes=20)
     assert mean == 600.0
 
