@@ -38,8 +38,11 @@ def resolve_base(base: str | type[BaseAlgorithm]) -> type[BaseAlgorithm]:
 def check_policy_class(policy_class: type[BasePolicy], algorithm: type[BaseAlgorithm]) -> None:
     """Refuse a policy class that is not, and does not extend, one of the algorithm's own.
 
+    :raises TypeError: if it is no class at all
     :raises ValueError: naming both
     """
+    if not isinstance(policy_class, type):
+        raise TypeError(f"policy must be a policy class, or an alias such as 'MlpPolicy', not {policy_class!r}")
     own = tuple(algorithm.policy_aliases.values())
     if not own:  # an algorithm of the user's that names none
         return

@@ -67,7 +67,7 @@ def test_clone_becomes_the_algorithm(case, algorithm, tmp_path):
 
 
 def test_clone_survives_saving(case, algorithm, tmp_path):
-    env_id, base, demos = case
+    env_id, base, _ = case
     model = algorithm(alias(base), env_id, base=base, seed=0)
     model.save(tmp_path / "model")
     loaded = algorithm.load(tmp_path / "model", env=gym.make(env_id))

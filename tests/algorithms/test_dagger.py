@@ -165,8 +165,8 @@ def test_learner_trains_on_observations_as_it_is_shown_them():
 
 
 def test_learner_may_draw_its_actions():
-    fixed, [env], _ = run(lambda round_number: 0.0, total=100)
-    drawn, [drawing_env], _ = run(lambda round_number: 0.0, total=100, deterministic=False)
+    _, [env], _ = run(lambda round_number: 0.0, total=100)
+    _, [drawing_env], _ = run(lambda round_number: 0.0, total=100, deterministic=False)
     assert np.std(env.actions) < 0.1
     assert np.std(drawing_env.actions) > 0.3
 

@@ -191,7 +191,7 @@ def test_file_that_is_no_model_is_refused(tmp_path):
 
 def test_environment_without_expert_says_so():
     env = make_vec_env(lambda: AnySpaceEnv(spaces.Box(-1, 1, (2,)), spaces.Discrete(2)))
-    with pytest.raises((LookupError, ValueError), match="expert|spec"):
+    with pytest.raises((LookupError, ValueError), match=r"expert|spec"):
         DAgger("MlpPolicy", env).learn(10)
 
 
