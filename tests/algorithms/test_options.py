@@ -37,6 +37,12 @@ def test_wrong_option(algorithm, name, value):
     assert "\n" not in str(caught.value)
 
 
+def test_demonstrations_given_first_as_another_library_takes_them(algorithm):
+    demos = collect(expert("CartPole-v1"), "CartPole-v1", n_episodes=1, seed=0)
+    with pytest.raises(TypeError, match="policy must be a policy class, or an alias such as 'MlpPolicy', not <Demo"):
+        algorithm(demos, "CartPole-v1")
+
+
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in WRONG_DAGGER for value in values])
 def test_wrong_option_of_dagger(name, value):
     with pytest.raises(ValueError, match=name):
