@@ -31,11 +31,8 @@ def main() -> None:
     quiet = {"HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}  # of the peer's storage
     one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     for name in arguments.names or MODULES:
-        command = [sys.executable, "-m", f"benchmarks.{MODULES[name]}"]
-        if name == "experts":
-            command += ["--episodes", "2"] if arguments.quick else []
-        elif arguments.quick:
-            command.append("--quick")
+        small = ["--episodes", "2"] if name == "experts" else ["--quick"]
+        command = [sys.executable, "-m", f"benchmarks.{MODULES[name]}", *(small if arguments.quick else [])]
         subprocess.run(command, check=True, env={**os.environ, **quiet, **one_thread})
 
 
