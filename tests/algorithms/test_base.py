@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 import sb3_contrib
 import torch as th
+from algorithm_helpers import AnySpaceEnv, parameters, same
 from gymnasium import spaces
 from sb3_contrib import ARS, QRDQN, TQC, TRPO, RecurrentPPO
 from stable_baselines3 import A2C, DDPG, DQN, PPO, SAC, TD3
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from gym_ilrl import BC, collect, expert
-from tests.algorithms.conftest import AnySpaceEnv, parameters, same
 
 CONTINUOUS = [PPO, A2C, TRPO, SAC, TD3, DDPG, TQC, RecurrentPPO]
 CONTINUOUS += [sb3_contrib.CrossQ] if hasattr(sb3_contrib, "CrossQ") else []  # since 2.4

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch as th
+from algorithm_helpers import parameters, same
 from stable_baselines3.common import callbacks
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.logger import configure
 
 from gym_ilrl import BC, DAgger
-from tests.algorithms.conftest import parameters, same
 
 
 class Witness(callbacks.BaseCallback):

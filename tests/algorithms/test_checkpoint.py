@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from algorithm_helpers import AnySpaceEnv, constant_expert, parameters, same
 from gymnasium import spaces
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecNormalize
@@ -16,7 +17,6 @@ from stable_baselines3.common.vec_env import VecNormalize
 from gym_ilrl import DAgger
 from gym_ilrl.algorithms.label_journal import LabelJournal
 from gym_ilrl.algorithms.training_set import Labels
-from tests.algorithms.conftest import AnySpaceEnv, constant_expert, parameters, same
 
 SCRIPT = Path(__file__).with_name("killed_run.py")
 CART_POLE = {"n_steps": 20, "n_epochs": 1, "seed": 0}
@@ -45,6 +45,7 @@ def kill_at(directory, n_bytes, process):
     assert process.wait() == -signal.SIGKILL
 
 
+@pytest.mark.expensive
 def test_killed_run_resumes_with_every_label(tmp_path):
     record = LabelJournal(tmp_path / "run", *spaces_of_cart_pole())._dtype.itemsize
     kill_at(tmp_path, 50 * record, start(tmp_path, 90, step=0.002, label=0.002))  # in the middle of the third round

@@ -4,6 +4,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch as th
+from algorithm_helpers import AnySpaceEnv
 from gymnasium import spaces
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecNormalize
@@ -16,7 +17,6 @@ from gym_ilrl.algorithms.beta_schedules import (
     resolve_beta_schedule,
 )
 from gym_ilrl.algorithms.dagger import is_failure
-from tests.algorithms.conftest import AnySpaceEnv
 
 OBSERVATION, ACTION = spaces.Box(-1, 1, (2,), np.float32), spaces.Box(-1, 1, (1,), np.float32)
 SILENT = 0.8125  # an action that a fresh learner, whose means are near zero, never takes

@@ -5,12 +5,12 @@ import random
 import numpy as np
 import pytest
 import torch as th
+from algorithm_helpers import make_model, parameters, same
 from sb3_contrib import RecurrentPPO
 from stable_baselines3 import DQN, PPO, SAC
 from stable_baselines3.common.env_util import make_vec_env
 
 from gym_ilrl import BC, DAgger, collect, expert
-from tests.algorithms.conftest import make_model, parameters, same
 
 HARD = {"beta_schedule": "linear", "deterministic": False, "n_steps": 25}
 

@@ -4,12 +4,12 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch as th
+from algorithm_helpers import AnySpaceEnv
 from gymnasium import spaces
 from stable_baselines3.common.torch_layers import FlattenExtractor
 
 from gym_ilrl import BC, Demonstrations
 from gym_ilrl.algorithms.fit import Fit, FitOptions, balanced_weights, held_out_labels
-from tests.algorithms.conftest import AnySpaceEnv
 
 LINEAR = {"net_arch": [], "features_extractor_class": FlattenExtractor}
 RNG = np.random.default_rng(0)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from algorithm_helpers import AnySpaceEnv
 from gymnasium import spaces
 from sb3_contrib import QRDQN, TQC, RecurrentPPO
 from stable_baselines3 import DDPG, DQN, PPO, SAC, TD3
@@ -11,7 +12,6 @@ from gym_ilrl import BC, DAgger, expert
 from gym_ilrl import make_vec_env as make_native_vec_env
 from gym_ilrl.algorithms.labeller import Labeller
 from gym_ilrl.experts.cart_pole import CartPoleExpert
-from tests.algorithms.conftest import AnySpaceEnv
 
 ENV_OF = {DQN: "CartPole-v1", QRDQN: "CartPole-v1", PPO: "Pendulum-v1", SAC: "Pendulum-v1", TD3: "Pendulum-v1",
           DDPG: "Pendulum-v1", TQC: "Pendulum-v1"}  # fmt: skip

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+from algorithm_helpers import AnySpaceEnv, parameters, same
 from gymnasium import spaces
 from stable_baselines3 import DQN, SAC, TD3
 from stable_baselines3.common.env_util import make_vec_env
 
 from gym_ilrl import BC, DAgger, Demonstrations, collect, expert
-from tests.algorithms.conftest import AnySpaceEnv, parameters, same
 
 NAN, INF = float("nan"), float("inf")
 WRONG = [

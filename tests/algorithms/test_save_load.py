@@ -6,11 +6,11 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch as th
+from algorithm_helpers import parameters, same
 from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.env_util import make_vec_env
 
 from gym_ilrl import BC, DAgger, collect, expert
-from tests.algorithms.conftest import parameters, same
 
 OBSERVATIONS = np.random.default_rng(0).normal(size=(10, 4)).astype(np.float32)
 

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch as th
+from algorithm_helpers import AnySpaceEnv, constant_expert
 from gymnasium import spaces
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import SubprocVecEnv, VecFrameStack, VecNormalize, VecTransposeImage
 
 from gym_ilrl import BC, DAgger, collect
-from tests.algorithms.conftest import AnySpaceEnv, constant_expert
 
 VECTOR = spaces.Box(-1, 1, (3,), np.float32)
 ACTIONS = {
