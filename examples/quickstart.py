@@ -44,6 +44,7 @@ class LearningCurve(BaseCallback):
         self.evaluate()
 
     def evaluate(self) -> None:
+        """Add a point to the curve."""
         self.steps.append(self.num_timesteps)
         self.returns.append(mean_return(self.model))
 
@@ -58,8 +59,8 @@ def mean_return(policy) -> float:
 def learn(seed: int, budget: int, demonstrations) -> dict:
     """Train all three on one seed; return {name: (model, curve, labels, environment steps)}."""
     cloned = BC("MlpPolicy", ENV_ID, demonstrations=demonstrations, seed=seed).learn(2_000)
-    curves = {name: LearningCurve(eval_freq=1_000) for name in ("DAgger", "PPO")}
-    dagger = DAgger("MlpPolicy", ENV_ID, demonstrations=demonstrations, expert=expert(ENV_ID), seed=seed)
+    curves = {name: LearningCurve(eval_freq=500) for name in ("DAgger", "PPO")}
+    dagger = DAgger("MlpPolicy", ENV_ID, demonstrations=demonstrations, expert=expert(ENV_ID), n_steps=250, seed=seed)
     dagger.learn(budget, callback=curves["DAgger"])
     ppo = PPO("MlpPolicy", make_vec_env(ENV_ID, n_envs=4), n_steps=250, batch_size=100, seed=seed, device="cpu")
     ppo.learn(budget, callback=curves["PPO"])
@@ -71,7 +72,7 @@ def learn(seed: int, budget: int, demonstrations) -> dict:
     }
 
 
-def print_table(runs: list[dict], demonstrations) -> None:
+def print_table(runs: list[dict]) -> None:
     print(f"\n{'':8}{'mean return over 20 new lanes, by seed':>42}{'expert labels':>16}{'environment steps':>20}")
     print(f"{'Expert':8}{mean_return(expert(ENV_ID)):>42.0f}{'':>16}{'':>20}")
     for name in ("BC", "DAgger", "PPO"):
@@ -81,16 +82,20 @@ def print_table(runs: list[dict], demonstrations) -> None:
 
 
 def drive(policy, seed: int) -> tuple:
-    """Drive one lane; return its road and how far from its centre the car was at each step."""
+    """Drive one lane; return it, how far from its centre the car was at each step, and whether it left."""
     env = gym.make(ENV_ID)
     policy = policy.bind(env) if hasattr(policy, "bind") else policy
     observation, info = env.reset(seed=seed)
-    errors, ended = [info["lateral_error"]], False
-    while not ended:
+    errors, terminated, truncated = [info["lateral_error"]], False, False
+    while not (terminated or truncated):
         observation, _, terminated, truncated, info = env.step(policy.predict(observation, deterministic=True)[0])
         errors.append(info["lateral_error"])
-        ended = terminated or truncated
     return env.unwrapped.road(), np.array(errors), terminated
+
+
+def first_lane_that_is_lost_by(policy) -> int:
+    """Return the seed of the first evaluation lane that ``policy`` leaves, or of the first one."""
+    return next((seed for seed in range(1_000, 1_020) if drive(policy, seed)[2]), 1_000)
 
 
 def draw_curves(axes, runs: list[dict]) -> None:
@@ -103,31 +108,52 @@ def draw_curves(axes, runs: list[dict]) -> None:
         label = "behaviour cloning (makes no steps)" if i == 0 else None
         axes.axhline(cloned, color=COLOURS["BC"], linewidth=1, linestyle="--", label=label)
     axes.set(xlabel="environment steps", ylabel="steps on the lane, of 600", ylim=(0, 630))
-    axes.set_title("Learning, three seeds each", loc="left")
-    axes.legend(loc="center right", frameon=False)
+    axes.set_title(f"Driving 20 lanes nobody was trained on, {len(runs)} seeds", loc="left")
+    axes.legend(loc="lower right", frameon=False)
 
 
-def draw_paths(axes, models: dict, seed: int) -> None:
-    road = drive(expert(ENV_ID), seed)[0]
+def draw_paths(axes, paths: dict, legend: bool) -> None:
+    road = paths["DAgger"][0]
     along = np.arange(0, 60, 0.05)
     left, right = road.points(along, road.half_width), road.points(along, -road.half_width)
-    axes.fill(*np.concatenate([left, right[::-1]]).T, color="#e8e8e8", zorder=0)
-    for name, offset in (("PPO", 0), ("BC", 0), ("DAgger", 0)):
-        _, errors, left_the_lane = drive(models[name], seed)
+    axes.fill(*np.concatenate([left, right[::-1]]).T, color="#e4e4e4", zorder=0)
+    for name, (_, errors, left_the_lane) in paths.items():
         path = road.points(0.1 * np.arange(len(errors)), errors)
-        ending = f"left the lane after {len(errors) - 1} steps" if left_the_lane else "drove all 600 steps"
-        axes.plot(*path.T, color=COLOURS[name], linewidth=2, label=f"{name}: {ending}")
+        ending = f"leaves the lane after {len(errors) - 1} steps" if left_the_lane else "drives all 600 steps"
+        axes.plot(*path.T, color=COLOURS[name], linewidth=2, label=f"{name} {ending}" if legend else None)
         if left_the_lane:
-            axes.plot(*path[-1], marker="X", markersize=11, color=COLOURS[name], markeredgecolor="white")
+            axes.plot(*path[-1], marker="X", markersize=11, color=COLOURS[name], markeredgecolor="white", zorder=3)
     axes.set_aspect("equal")
     axes.axis("off")
-    axes.set_title("One lane nobody was trained on, seen from above", loc="left")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.02), frameon=False)
+
+
+def draw(runs: list[dict], path: Path) -> None:
+    figure = plt.figure(figsize=(12, 7.2), layout="constrained")
+    curves, close, whole = figure.subplot_mosaic(
+        [["curves", "close"], ["whole", "whole"]], height_ratios=(3, 1)
+    ).values()
+    draw_curves(curves, runs)
+    models = {name: runs[0][name][0] for name in ("PPO", "BC", "DAgger")}
+    seed = first_lane_that_is_lost_by(models["BC"])
+    paths = {name: drive(model, seed) for name, model in models.items()}
+    draw_paths(close, paths, legend=False)
+    road, errors, _ = paths["BC"]
+    lost = road.points(0.1 * np.arange(len(errors)), errors)[-1]
+    close.set(xlim=(lost[0] - 3.5, lost[0] + 1.5), ylim=(lost[1] - 1.8, lost[1] + 1.8))
+    close.set_title(
+        "The clone has seen the middle of the lane only: once it\n"
+        "has drifted, it does not know the way back.\n"
+        "DAgger asked the expert just there.",
+        loc="left",
+    )
+    draw_paths(whole, paths, legend=True)
+    whole.legend(loc="upper center", bbox_to_anchor=(0.5, -0.05), ncols=3, frameon=False)
+    figure.savefig(path, dpi=130)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--budget", type=int, default=10_000, help="environment steps for each of DAgger and PPO")
+    parser.add_argument("--budget", type=int, default=6_000, help="environment steps for each of DAgger and PPO")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--output", type=Path, default=Path("outputs"))
     arguments = parser.parse_args()
@@ -139,13 +165,10 @@ def main() -> None:
     for seed in range(arguments.seeds):
         print(f"seed {seed}: behaviour cloning, DAgger, PPO ...", flush=True)
         runs.append(learn(seed, arguments.budget, demonstrations))
-    print_table(runs, demonstrations)
+    print_table(runs)
 
-    figure, (curves, paths) = plt.subplots(1, 2, figsize=(13, 5), width_ratios=(1, 1.2), layout="constrained")
-    draw_curves(curves, runs)
-    draw_paths(paths, {name: run[0] for name, run in runs[0].items()}, seed=1_000)
     arguments.output.mkdir(parents=True, exist_ok=True)
-    figure.savefig(arguments.output / "quickstart.png", dpi=150)
+    draw(runs, arguments.output / "quickstart.png")
     print(f"\nLook at {arguments.output / 'quickstart.png'}")
 
 

@@ -53,7 +53,7 @@ class LaneKeepingDynamics(Dynamics):
     """
 
     def __init__(
-        self, num_envs: int = 1, wind: float = 0.25, noise: float = 0.1, lane_half_width: float = 0.25
+        self, num_envs: int = 1, wind: float = 0.3, noise: float = 0.1, lane_half_width: float = 0.3
     ) -> None:
         super().__init__(num_envs)
         for name, value in (("wind", wind), ("noise", noise)):
@@ -236,7 +236,7 @@ class LaneKeepingEnv(SingleEnv):
     dynamics: LaneKeepingDynamics
 
     def __init__(
-        self, wind: float = 0.25, noise: float = 0.1, lane_half_width: float = 0.25, render_mode: str | None = None
+        self, wind: float = 0.3, noise: float = 0.1, lane_half_width: float = 0.3, render_mode: str | None = None
     ) -> None:
         super().__init__(LaneKeepingDynamics(1, wind, noise, lane_half_width), render_mode)
 
