@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from gym_ilrl.data.demonstrations import Demonstrations as Demonstrations
     from gym_ilrl.data.episode import Episode as Episode
     from gym_ilrl.experts.registry import expert as expert
+    from gym_ilrl.experts.registry import register_expert as register_expert
     from gym_ilrl.losses.imitation import imitation_loss as imitation_loss
     from gym_ilrl.vec_env import make_vec_env as make_vec_env
 
@@ -30,9 +31,10 @@ _MODULE_OF = {
     "expert": "gym_ilrl.experts.registry",
     "imitation_loss": "gym_ilrl.losses.imitation",
     "make_vec_env": "gym_ilrl.vec_env",
+    "register_expert": "gym_ilrl.experts.registry",
 }
 
-__all__ = ["__version__", *_MODULE_OF]  # noqa: PLE0604  (the table above is the list)
+__all__ = ["__version__", *_MODULE_OF]
 
 
 def __getattr__(name: str) -> Any:

@@ -55,7 +55,8 @@ class BC(BaseAlgorithm):
     :param log_std: what becomes of the Gaussian's deviation. ``"fit"`` learns it, ``"clamp"`` learns it within
         ``log_std_bounds``, ``"residual"`` leaves it out of the training (which is then least squares) and sets it to
         the residual's deviation, within ``log_std_bounds``, in the end. Likelihood of a deterministic expert drives
-        sigma towards zero, and with it all exploration of a later finetuning: then clamp it
+        sigma towards zero, and with it the steadiness of the training (its gradient grows with ``1 / sigma^2``) and all
+        exploration of a later finetuning. Policies without such a deviation have nothing to clamp
     :param log_std_bounds: least and greatest ``log_std`` for "clamp" and "residual"
     :param class_weight: ``"balanced"`` weighs each discrete action by the inverse of its frequency, or None
     :param sequence_length: for recurrent policies: train on windows of so many consecutive steps
@@ -88,7 +89,7 @@ class BC(BaseAlgorithm):
         max_grad_norm: float | None = None,
         validation_fraction: float = 0.0,
         patience: int | None = None,
-        log_std: str = "fit",
+        log_std: str = "clamp",
         log_std_bounds: tuple[float, float] = (-2.0, 0.5),
         class_weight: str | None = None,
         sequence_length: int = 32,

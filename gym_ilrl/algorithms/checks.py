@@ -74,15 +74,16 @@ def check_policy_options(model: "BC") -> None:
         _require(name in known, "loss_kwargs", name, expected)
     if model.class_weight is not None and not isinstance(model.action_space, spaces.Discrete):
         raise ValueError(f"class_weight='balanced' needs a Discrete action space, not {model.action_space}")
-    if model.log_std == "fit":
-        return
-    gaussian = isinstance(getattr(policy, "action_dist", None), DiagGaussianDistribution)
-    if not gaussian or (model.log_std == "residual" and is_recurrent(policy)):
+    if model.log_std == "residual" and (not has_free_deviation(policy) or is_recurrent(policy)):
         raise ValueError(
-            f"log_std={model.log_std!r} needs a policy with a Gaussian of free deviation (PPO's and its kin, in a Box, "
-            f"use_sde=False; not recurrent for 'residual'), not {type(policy).__name__} in {model.action_space}; "
-            "use log_std='fit'"
+            "log_std='residual' needs a policy with a Gaussian of free deviation and no memory (PPO's and its kin, in "
+            f"a Box, use_sde=False), not {type(policy).__name__} in {model.action_space}; use log_std='fit'"
         )
+
+
+def has_free_deviation(policy: BasePolicy) -> bool:
+    """Tell whether the policy is a Gaussian whose deviation is a parameter of its own, as PPO's is in a Box."""
+    return isinstance(getattr(policy, "action_dist", None), DiagGaussianDistribution)
 
 
 def is_recurrent(policy: BasePolicy) -> bool:

@@ -103,7 +103,7 @@ class DAgger(BC):
         max_grad_norm: float | None = None,
         validation_fraction: float = 0.0,
         patience: int | None = 3,
-        log_std: str = "fit",
+        log_std: str = "clamp",
         log_std_bounds: tuple[float, float] = (-2.0, 0.5),
         class_weight: str | None = None,
         sequence_length: int = 32,

@@ -9,6 +9,7 @@ import torch as th
 from gymnasium import spaces
 from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 
+from gym_ilrl.algorithms.checks import has_free_deviation
 from gym_ilrl.algorithms.minibatches import Minibatches
 from gym_ilrl.algorithms.training_set import TrainingSet
 from gym_ilrl.losses.actions import encode_actions
@@ -26,7 +27,7 @@ class FitOptions:
     max_grad_norm: float | None = None
     validation_fraction: float = 0.0
     patience: int | None = None
-    log_std: str = "fit"
+    log_std: str = "clamp"
     log_std_bounds: tuple[float, float] = (-2.0, 0.5)
     class_weight: str | None = None
     sequence_length: int | None = None
@@ -59,6 +60,7 @@ class Fit:
         self._class_weights = (
             balanced_weights(training_set.actions[training], policy.action_space) if options.class_weight else None
         )
+        self._log_std = cast(th.nn.Parameter, policy.log_std) if has_free_deviation(policy) else None
         self.n_updates = 0
         self.validation_loss: float | None = None
         self._sum, self._count = th.zeros((), device=policy.device), 0  # of the losses since the last mean_loss()
@@ -86,14 +88,13 @@ class Fit:
         for parameter in self._optimised:  # zero_grad() takes longer to report its call to the profiler
             parameter.grad = None
         loss.backward()  # type: ignore[no-untyped-call]
-        log_std = getattr(self._policy, "log_std", None)
-        if self._options.log_std == "residual" and log_std is not None:
-            log_std.grad = None
+        if self._options.log_std == "residual" and self._log_std is not None:
+            self._log_std.grad = None
         if self._options.max_grad_norm is not None:
             th.nn.utils.clip_grad_norm_(self._parameters, self._options.max_grad_norm)
         self.optimizer.step()
-        if self._options.log_std == "clamp" and log_std is not None:
-            log_std.data.clamp_(*self._options.log_std_bounds)
+        if self._options.log_std == "clamp" and self._log_std is not None:
+            self._log_std.data.clamp_(*self._options.log_std_bounds)
         self._record(loss.detach())
 
     def metrics(self) -> dict[str, float]:
@@ -143,6 +144,8 @@ class Fit:
             self._epoch_sum.zero_()
 
     def _end_epoch(self, loss: float) -> None:
+        if not math.isfinite(loss):
+            raise ValueError(f"the imitation loss became {loss}; lower learning_rate, or set max_grad_norm")
         if self._validation is not None:
             loss = self.validation_loss = self._evaluate(self._validation)
         if loss < self._loss_to_beat:

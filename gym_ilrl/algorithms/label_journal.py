@@ -32,6 +32,8 @@ class LabelJournal:
         action_space: spaces.Space[Any],
         n_mask: int = 0,
     ) -> None:
+        if directory.exists() and not directory.is_dir():
+            raise ValueError(f"checkpoint_dir must be a directory, and {directory} is a file; give another path")
         directory.mkdir(parents=True, exist_ok=True)
         self._path = directory / "labels.bin"
         self._space = observation_space

@@ -68,7 +68,7 @@ def test_numpy_numbers_are_numbers(algorithm):
         ({"base": SAC, "loss_kwargs": {"tau": 1}}, "loss_kwargs must be among .*mode"),
         ({"base": SAC, "log_std": "residual"}, "log_std"),
         ({"class_weight": "balanced"}, "Discrete"),
-        ({"use_sde": True, "log_std": "clamp"}, "log_std"),
+        ({"use_sde": True, "log_std": "residual"}, "log_std"),
     ],
 )
 def test_option_the_policy_has_no_use_for(algorithm, options, message):
