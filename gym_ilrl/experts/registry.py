@@ -103,7 +103,7 @@ def find_factory(env_id: str) -> ExpertFactory:
         raise LookupError(
             f"no expert is known for {env_id!r}{f' (but for {near})' if near else ''}: bring any object with "
             "Stable-Baselines3's predict(), such as a trained model, or make yours known with "
-            f"gym_ilrl.experts.register_expert({get_env_id(namespace, name, None)!r}, factory)"
+            f"gym_ilrl.register_expert({get_env_id(namespace, name, None)!r}, factory)"
         )
     if isinstance(factory, str):
         module, _, attribute = factory.partition(":")
