@@ -65,7 +65,13 @@ def ours(data: Data, batch_size: int, n_updates: int, turn: int) -> Run:
         (data.observation_space, data.action_space),
         episode_lengths=[EPISODE_LENGTH] * n_episodes,
     )
-    options: dict[str, Any] = {"ent_coef": ENT_COEF, "learning_rate": LEARNING_RATE, "device": "cpu", "seed": turn}
+    options: dict[str, Any] = {
+        "ent_coef": ENT_COEF,
+        "learning_rate": LEARNING_RATE,
+        "device": "cpu",
+        "seed": turn,
+        "log_std": "fit",
+    }
     model = BC("MlpPolicy", None, demonstrations=demonstrations, batch_size=batch_size, **options)
     return lambda: model.learn(n_updates).num_timesteps * batch_size
 

@@ -14,7 +14,8 @@ from gym_ilrl import DAgger, expert
 EPISODE_LENGTHS = {"Pendulum-v1": 200, "seals/CartPole-v0": 500}
 EXPERTS = {"Pendulum-v1": "Pendulum-v1", "seals/CartPole-v0": "CartPole-v1"}
 N_ENVS = 8
-OPTIONS = {"n_epochs": 4, "batch_size": 32, "ent_coef": 1e-3, "beta_schedule": "linear"}  # imitation's defaults
+# imitation's defaults
+OPTIONS = {"n_epochs": 4, "batch_size": 32, "ent_coef": 1e-3, "beta_schedule": "linear", "log_std": "fit"}
 TARGET = 2.0
 
 TEXT = """\
