@@ -60,7 +60,7 @@ def learn(seed: int, budget: int, demonstrations) -> dict:
     """Train all three on one seed; return {name: (model, curve, labels, environment steps)}."""
     cloned = BC("MlpPolicy", ENV_ID, demonstrations=demonstrations, seed=seed).learn(2_000)
     curves = {name: LearningCurve(eval_freq=500) for name in ("DAgger", "PPO")}
-    dagger = DAgger("MlpPolicy", ENV_ID, demonstrations=demonstrations, expert=expert(ENV_ID), n_steps=250, seed=seed)
+    dagger = DAgger("MlpPolicy", ENV_ID, demonstrations=demonstrations, expert=expert(ENV_ID), seed=seed)
     dagger.learn(budget, callback=curves["DAgger"])
     ppo = PPO("MlpPolicy", make_vec_env(ENV_ID, n_envs=4), n_steps=250, batch_size=100, seed=seed, device="cpu")
     ppo.learn(budget, callback=curves["PPO"])

@@ -52,9 +52,7 @@ class LaneKeepingDynamics(Dynamics):
     :param lane_half_width: see :class:`LaneKeepingEnv`
     """
 
-    def __init__(
-        self, num_envs: int = 1, wind: float = 0.3, noise: float = 0.1, lane_half_width: float = 0.3
-    ) -> None:
+    def __init__(self, num_envs: int = 1, wind: float = 0.3, noise: float = 0.1, lane_half_width: float = 0.3) -> None:
         super().__init__(num_envs)
         for name, value in (("wind", wind), ("noise", noise)):
             if not 0.0 <= value < np.inf:

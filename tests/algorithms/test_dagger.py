@@ -108,7 +108,7 @@ def test_demonstrations_are_the_first_round_and_make_no_step(demos):
     model = DAgger("MlpPolicy", env, demonstrations=demos, n_steps=20, n_epochs=1)
     model.learn(0)
     assert (model.num_timesteps, model.n_labels, model.n_rounds) == (0, 0, 1)
-    assert model._n_updates == round(demos.n_transitions / 64)
+    assert model._n_updates == round(demos.n_transitions / model.batch_size)
     model.learn(20)
     assert (model.num_timesteps, model.n_labels, model.n_expert_steps, model.n_rounds) == (20, 20, 0, 2)
     assert len(model._training_set) == demos.n_transitions + 20
