@@ -108,9 +108,17 @@ def check_expert(expert: Any) -> None:
     """Refuse what :class:`Labeller` cannot ask.
 
     :raises TypeError: if it is of no kind that is known
-    :raises ValueError: if it is the path of a file that does not exist
+    :raises ValueError: if it is the path of a file that does not exist, or a model that learned from normalised
+        observations: the expert is given raw ones
     """
-    if isinstance(expert, str | Path):
+    if isinstance(expert, BaseAlgorithm):
+        normalised = expert.get_vec_normalize_env()
+        if normalised is not None and normalised.norm_obs:
+            raise ValueError(
+                "the expert was trained on observations normalised by VecNormalize and is given raw ones; give "
+                "expert=lambda obs: model.predict(vec_normalize.normalize_obs(obs), deterministic=True)[0]"
+            )
+    elif isinstance(expert, str | Path):
         if not (Path(expert).exists() or Path(f"{expert}.zip").exists()):
             raise ValueError(f"expert={str(expert)!r} is no saved SB3 model: there is no such file")
     elif isinstance(expert, type) or not (expert is None or hasattr(expert, "predict") or callable(expert)):

@@ -7,6 +7,7 @@ from gymnasium import spaces
 from sb3_contrib import QRDQN, TQC, RecurrentPPO
 from stable_baselines3 import DDPG, DQN, PPO, SAC, TD3
 from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.vec_env import VecNormalize
 
 from gym_ilrl import BC, DAgger, expert
 from gym_ilrl import make_vec_env as make_native_vec_env
@@ -181,6 +182,14 @@ def test_what_cannot_label_is_refused_at_once(given, error, message):
         DAgger("MlpPolicy", "CartPole-v1", expert=given)
     with pytest.raises(error, match=message):
         DAgger("MlpPolicy", "CartPole-v1").set_expert(given)
+
+
+def test_model_that_learned_from_normalised_observations_is_refused():
+    model = PPO("MlpPolicy", VecNormalize(make_vec_env("CartPole-v1")))
+    with pytest.raises(ValueError, match="normalised by VecNormalize"):
+        DAgger("MlpPolicy", "CartPole-v1", expert=model)
+    raw = PPO("MlpPolicy", VecNormalize(make_vec_env("CartPole-v1"), norm_obs=False))
+    assert DAgger("MlpPolicy", "CartPole-v1", expert=raw).expert is raw
 
 
 def test_file_that_is_no_model_is_refused(tmp_path):
