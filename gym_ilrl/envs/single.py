@@ -1,5 +1,6 @@
 """The face of :class:`~gym_ilrl.envs.dynamics.Dynamics` as a single ``gymnasium.Env``."""
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, TypeVar
 
 import gymnasium as gym
@@ -7,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gym_ilrl.envs.dynamics import Dynamics
-from gym_ilrl.envs.episodes import info_of_row, observation_of_row
+from gym_ilrl.envs.episodes import checked_actions, info_of_row, observation_of_row
 
 SelfSingleEnv = TypeVar("SelfSingleEnv", bound="SingleEnv")
 
@@ -28,9 +29,7 @@ class SingleEnv(gym.Env[Any, Any]):
     dynamics_class: ClassVar[type[Dynamics]]
 
     def __init__(self, dynamics: Dynamics, render_mode: str | None = None, row: int | None = None) -> None:
-        modes = self.metadata["render_modes"]
-        if render_mode is not None and render_mode not in modes:
-            raise ValueError(f"render_mode must be None or one of {', '.join(modes)}, and was given {render_mode!r}")
+        check_render_mode(render_mode, self.metadata["render_modes"])
         self.dynamics = dynamics
         self.row = 0 if row is None else row
         self.render_mode = render_mode
@@ -60,7 +59,7 @@ class SingleEnv(gym.Env[Any, Any]):
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Take one step; see ``gymnasium.Env.step``."""
         self._refuse_if_view("step")
-        rewards, terminations = self.dynamics.step(np.asarray(action)[None])
+        rewards, terminations = self.dynamics.step(checked_actions(np.asarray(action)[None], self.dynamics))
         return self.observe(), float(rewards[0]), bool(terminations[0]), False, self._info()
 
     def observe(self) -> Any:
@@ -82,8 +81,16 @@ class SingleEnv(gym.Env[Any, Any]):
         """Continue from a state that :meth:`get_state` returned.
 
         The steps counted by a ``TimeLimit`` are not part of it.
+
+        :raises ValueError: if it is the state of an environment of another kind or size
         """
-        self.dynamics.set_state([self.row], np.atleast_1d(state))
+        given, expected = np.asarray(state), self.dynamics.get_state().dtype
+        if given.dtype != expected or given.size != 1:  # numpy would assign the fields of another kind by position
+            raise ValueError(
+                f"expected what get_state() of one {type(self).__name__} returns, with the fields {expected.names}, "
+                f"and was given {given.dtype} of shape {given.shape}"
+            )
+        self.dynamics.set_state([self.row], given.reshape(1))
 
     def render(self) -> Any:
         """Draw the current state in the ``render_mode`` given at construction."""
@@ -104,3 +111,9 @@ class SingleEnv(gym.Env[Any, Any]):
                 f"{name}() was called on environment {self.row} of a vectorised one, whose environments are advanced "
                 f"together; call {name}() of the vectorised environment"
             )
+
+
+def check_render_mode(render_mode: str | None, modes: Sequence[str]) -> None:
+    """Refuse a ``render_mode`` that is neither ``None`` nor one of ``modes``."""
+    if render_mode is not None and render_mode not in modes:
+        raise ValueError(f"render_mode must be None or one of {', '.join(modes)}, and was given {render_mode!r}")

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from gym_ilrl.envs.compat import NATIVE_VECTOR_ENVS, AutoresetMode, VectorEnv
 from gym_ilrl.envs.episodes import Episodes, observation_of_row
-from gym_ilrl.envs.single import SingleEnv
+from gym_ilrl.envs.single import SingleEnv, check_render_mode
 
 BoolArray = NDArray[np.bool_]
 StepReturn = tuple[Any, NDArray[np.float64], BoolArray, BoolArray, dict[str, Any]]
@@ -26,6 +26,7 @@ class DynamicsVectorEnv(VectorEnv):
     :param autoreset_mode: what happens to a finished episode, see ``gymnasium.vector.AutoresetMode``
     :param render_mode: ``None`` or one of the single environment's ``metadata["render_modes"]``
     :param kwargs: the arguments of the single environment
+    :raises ValueError: if ``render_mode`` is another
     :raises RuntimeError: on Gymnasium before 1.1
     """
 
@@ -44,6 +45,7 @@ class DynamicsVectorEnv(VectorEnv):
                 f"{type(self).__name__} needs Gymnasium 1.1 or later; gym_ilrl.make_vec_env gives the same vectorised "
                 "environment to Stable-Baselines3 on every supported version"
             )
+        check_render_mode(render_mode, self.env_class.metadata["render_modes"])
         self.dynamics = self.env_class.dynamics_class(num_envs, **kwargs)
         self.num_envs = num_envs
         self.render_mode = render_mode
@@ -112,11 +114,11 @@ class DynamicsVectorEnv(VectorEnv):
 def _seed_list(seed: int | Sequence[int | None] | None, num_envs: int) -> list[int | None]:
     if seed is None:
         return [None] * num_envs
-    if isinstance(seed, int):
-        return [seed + i for i in range(num_envs)]
-    if len(seed) != num_envs:
-        raise ValueError(f"expected one seed, or a list of {num_envs} of them, and was given {len(seed)}")
-    return list(seed)
+    if isinstance(seed, int | np.integer):
+        return [int(seed) + i for i in range(num_envs)]
+    if not isinstance(seed, Sequence | np.ndarray) or len(seed) != num_envs:
+        raise ValueError(f"expected an integer as seed, or a list of {num_envs} of them, and was given {seed!r}")
+    return [int(one) if isinstance(one, np.integer) else one for one in seed]
 
 
 def _checked_mask(mask: Any, num_envs: int) -> BoolArray:

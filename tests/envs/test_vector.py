@@ -123,3 +123,29 @@ def test_renders_every_environment():
         single = gym.make("ilrl/LaneKeeping-v0", render_mode="rgb_array")
         single.reset(seed=seed)
         np.testing.assert_array_equal(frame, single.render())
+
+
+def test_unknown_render_mode_is_refused():
+    with pytest.raises(ValueError, match="render_mode must be None or one of rgb_array"):
+        gym.make_vec("ilrl/LaneKeeping-v0", num_envs=2, render_mode="nonsense")
+
+
+@pytest.mark.parametrize("env_id", IDS)
+def test_what_is_no_batch_of_actions_is_refused(env_id):
+    env = gym.make_vec(env_id, num_envs=3)
+    good = env.action_space.sample()
+    with pytest.raises(gym.error.ResetNeeded, match="reset"):
+        env.step(good)
+    env.reset(seed=0)
+    for actions in (None, 0, good[:2], good[:, None], np.full(3, 99), good.astype(str)):
+        with pytest.raises(ValueError, match="action"):
+            env.step(actions)
+
+
+def test_numpy_integers_are_seeds():
+    env = gym.make_vec("ilrl/LaneKeeping-v0", num_envs=3)
+    expected, _ = env.reset(seed=4)
+    for seed in (np.int64(4), np.array([4, 5, 6]), [4, np.int64(5), 6]):
+        np.testing.assert_array_equal(env.reset(seed=seed)[0], expected)
+    with pytest.raises(ValueError, match="seed"):
+        env.reset(seed=1.5)
