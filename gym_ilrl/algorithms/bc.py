@@ -304,10 +304,11 @@ class BC(BaseAlgorithm):
             )
         if self.env is not None:
             self.demonstrations.check_compatible(self.env)
+        labels = labels_of(self.demonstrations)
         if self._vec_normalize_env is not None:
-            seed_statistics(self._vec_normalize_env, self.demonstrations)
+            seed_statistics(self._vec_normalize_env, labels.observations)
         training_set = TrainingSet(self.policy, self._vec_normalize_env)
-        training_set.extend(labels_of(self.demonstrations.transitions(), self.demonstrations.offsets))
+        training_set.extend(labels)
         return training_set
 
     def _no_environment(self) -> NoEnvironment:

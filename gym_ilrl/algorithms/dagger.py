@@ -216,7 +216,7 @@ class DAgger(BC):
         """
         super().set_demonstrations(demonstrations)
         if self._training_set is not None and self.demonstrations is not None:
-            self._training_set.extend(labels_of(self.demonstrations.transitions(), self.demonstrations.offsets))
+            self._training_set.extend(labels_of(self.demonstrations))
 
     def _begin(self) -> bool:
         """Make the aggregate; return True if this goes on with a run that was killed."""

@@ -12,7 +12,8 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.preprocessing import is_image_space, maybe_transpose
 from stable_baselines3.common.vec_env import VecNormalize
 
-from gym_ilrl.data.episode import Transitions
+from gym_ilrl.data.demonstrations import Demonstrations
+from gym_ilrl.data.episode import map_arrays
 from gym_ilrl.losses.batch import ImitationBatch
 
 _TORCH_CANNOT_INDEX = {np.dtype(np.uint16): np.int32, np.dtype(np.uint32): np.int64, np.dtype(np.uint64): np.int64}
@@ -181,25 +182,29 @@ def prepare_observations(
     :param vec_normalize: applied with its present statistics, which do not move
     """
     if vec_normalize is not None:
-        inner = vec_normalize.observation_space
-        observations = vec_normalize.normalize_obs(_channels_as_in(inner, observations))
-    prepared: NDArray[Any] | dict[str, NDArray[Any]] = _channels_as_in(space, observations)
+        inner = vec_normalize.venv.observation_space  # its own has normalised images as floats, no images to SB3
+        observations = vec_normalize.normalize_obs(channels_as_in(inner, observations))
+    prepared: NDArray[Any] | dict[str, NDArray[Any]] = channels_as_in(space, observations)
     return prepared
 
 
-def _channels_as_in(space: spaces.Space[Any], observations: Any) -> Any:
+def channels_as_in(space: spaces.Space[Any], observations: Any) -> Any:
+    """Bring the channels of images to where ``space`` has them."""
     if isinstance(space, spaces.Dict):
-        return {key: _channels_as_in(inner, observations[key]) for key, inner in space.spaces.items()}
+        return {key: channels_as_in(inner, observations[key]) for key, inner in space.spaces.items()}
     return maybe_transpose(observations, space) if is_image_space(space) else observations
 
 
-def labels_of(transitions: Transitions, offsets: NDArray[np.int64]) -> Labels:
-    """Read demonstrated transitions as labels.
-
-    :param transitions: of whole episodes, in order
-    :param offsets: index of each episode's first transition, then the total
-    """
-    starts = np.zeros(len(transitions.actions), dtype=bool)
-    starts[offsets[:-1]] = True
-    infos = transitions.infos or {}
-    return Labels(transitions.observations, transitions.actions, starts, infos.get("action_masks"))
+def labels_of(demonstrations: Demonstrations) -> Labels:
+    """Read demonstrations as labels: every observation but each episode's last, in which nothing is done."""
+    n_labels, n_episodes = demonstrations.n_transitions, demonstrations.n_episodes
+    rows = np.arange(n_labels) + np.repeat(np.arange(n_episodes), demonstrations.episode_lengths)
+    starts = np.zeros(n_labels, dtype=bool)
+    starts[demonstrations.offsets[:-1]] = True
+    masks = (demonstrations.infos or {}).get("action_masks")
+    return Labels(
+        map_arrays(lambda array: array[rows], demonstrations.observations),
+        demonstrations.actions,
+        starts,
+        None if masks is None else masks[rows],
+    )

@@ -146,6 +146,15 @@ def test_images_beside_normalised_vectors(algorithm, inside):
     check_imitates(train(algorithm, env, space, act, seed=0), env, act, spaces.Discrete(3))
 
 
+def test_normalised_images(algorithm):
+    space, actions = OBSERVATIONS["image, channels last"], spaces.Discrete(3)
+    env = VecNormalize(VecTransposeImage(make_vec_env(lambda: AnySpaceEnv(space, actions), 2, seed=0)))
+    act = constant_expert(actions)
+    model = train(algorithm, env, space, act, policy_kwargs={"normalize_images": False}, seed=0)
+    check_imitates(model, env, act, actions)
+    assert env.obs_rms.mean.shape == (3, 36, 40)
+
+
 def test_statistics_are_seeded_by_the_demonstrations(demos):
     env = VecNormalize(make_vec_env("CartPole-v1"))
     observations = demos.transitions().observations
