@@ -66,7 +66,7 @@ def build_policy(
     """Let ``base`` build its policy, so that whatever ``base`` does to its arguments is done here too.
 
     :param kwargs: other arguments of the algorithm (``seed``, ``device``, ``use_sde``)
-    :raises ValueError: if ``base`` cannot act in ``action_space``
+    :raises ValueError: if ``base`` cannot build this policy for these spaces
     """
     if issubclass(base, OffPolicyAlgorithm):
         kwargs["buffer_size"] = 1  # its replay buffer is thrown away at once
@@ -79,7 +79,10 @@ def build_policy(
             **kwargs,
         )
     except (AssertionError, NotImplementedError) as error:
-        raise ValueError(f"{base.__name__} cannot act in {action_space}: {error}; choose another base=") from error
+        raise ValueError(
+            f"{base.__name__} cannot build its {policy_class.__name__} for {observation_space} and {action_space}: "
+            f"{error}; choose another policy, or another base="
+        ) from error
     return host.policy
 
 

@@ -142,7 +142,7 @@ def test_no_algorithm_is_refused(base, algorithm):
 
 @pytest.mark.parametrize(("base", "env_id"), [(SAC, "CartPole-v1"), (DQN, "Pendulum-v1")])
 def test_base_that_cannot_act_there_is_refused(base, env_id, algorithm):
-    with pytest.raises(ValueError, match=f"{base.__name__} cannot act in"):
+    with pytest.raises(ValueError, match=f"{base.__name__} cannot build its"):
         algorithm(env=env_id, base=base)
 
 
