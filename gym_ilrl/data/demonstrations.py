@@ -134,7 +134,8 @@ class Demonstrations:
     def save(self, path: str | Path) -> None:
         """Write to an ``.npz`` file, or, where ``path`` has no suffix, to a directory that can be memory-mapped.
 
-        What was there before is replaced at once, when all is written: a killed process leaves the old or the new data.
+        What was there before is replaced when all is written: a killed process leaves the old or the new data. (A
+        directory is replaced by two renames; killed between them, both lie beside ``path`` under hidden names.)
 
         :param path: ends in ``.npz``, or names a directory by having no suffix; the parent directory is created
         :raises ValueError: on another suffix, or where ``path`` is a directory of something else
@@ -172,8 +173,9 @@ class Demonstrations:
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, int | np.integer):
-            position = range(len(self))[int(index)]  # negative indices, IndexError
-            return Episode(**rearrange.episode_columns(self, position))
+            if not -len(self) <= index < len(self):
+                raise IndexError(f"there is no episode {index}: there are {len(self)}, counted from 0")
+            return Episode(**rearrange.episode_columns(self, int(index) % len(self)))
         return self._with(rearrange.select(self, index))
 
     def __add__(self: SelfDemonstrations, other: "Demonstrations") -> SelfDemonstrations:
