@@ -247,7 +247,7 @@ def test_refuses_wrong_input():
         make_vec_env(LANE, n_envs=0)
     venv = make_vec_env(LANE, n_envs=3)
     venv.reset()
-    with pytest.raises(ValueError, match=r"one action for each of the 3 environments.* given 2"):
+    with pytest.raises(ValueError, match=r"for each of the 3 environments.* shape \(2, 1\)"):
         venv.step(np.zeros((2, 1), dtype=np.float32))
 
 
@@ -270,3 +270,14 @@ def test_making_it_warns_of_nothing():
         venv = make_vec_env(LANE, 2, seed=0)
         venv.reset()
         venv.step(np.zeros((2, 1), dtype=np.float32))
+
+
+@pytest.mark.parametrize("env_id", ["ilrl/GridMaze-v0", "ilrl/Tightrope-v0"])
+def test_numbers_that_are_no_actions_and_steps_before_reset_are_refused(env_id):
+    venv = make_vec_env(env_id, n_envs=3)
+    with pytest.raises(gym.error.ResetNeeded, match="reset"):
+        venv.venv.step(np.zeros(3, dtype=np.int64))
+    venv.reset()
+    for actions in (np.full(3, 99), np.full(3, -1), np.zeros(3), np.zeros((3, 1), dtype=np.int64), None):
+        with pytest.raises(ValueError, match="expected"):
+            venv.step(actions)

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from gymnasium import spaces
+from gymnasium.error import ResetNeeded
 from gymnasium.utils import seeding
 from numpy.typing import NDArray
 
@@ -29,6 +31,7 @@ class Episodes:
         self.max_episode_steps = None if unlimited else max_episode_steps
         self.elapsed_steps = np.zeros(dynamics.num_envs, dtype=np.int64)
         self._generators: list[np.random.Generator | None] = [None] * dynamics.num_envs
+        self._all_started = False
 
     def generator(self, row: int, seed: int | None = None) -> np.random.Generator:
         """Return the generator of one row: a new one if ``seed`` is given or if it has none yet."""
@@ -48,24 +51,44 @@ class Episodes:
         generators = [self.generator(row, seed) for row, seed in zip(rows, row_seeds, strict=True)]
         self.dynamics.reset(rows, generators, options)
         self.elapsed_steps[np.asarray(rows)] = 0
+        self._all_started = self._all_started or None not in self._generators
 
     def step(self, actions: Any) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
         """Advance every row by one step.
 
         :param actions: of shape ``(num_envs, *action_space.shape)``
         :return: rewards, terminations and truncations, each of shape ``(num_envs,)``
-        :raises ValueError: if there is not one action for each environment
+        :raises ValueError: if there is not one action for each environment, or one is none of the action space
+        :raises ResetNeeded: before the first reset
         """
-        if len(actions) != self.dynamics.num_envs:
-            raise ValueError(
-                f"expected one action for each of the {self.dynamics.num_envs} environments, stacked along the first "
-                f"axis, and was given {len(actions)}"
-            )
-        rewards, terminations = self.dynamics.step(np.asarray(actions))
+        if not self._all_started:
+            raise ResetNeeded("step() was called before the first reset() of every environment; call reset() first")
+        rewards, terminations = self.dynamics.step(checked_actions(actions, self.dynamics))
         self.elapsed_steps += 1
         if self.max_episode_steps is None:
             return rewards, terminations, np.zeros_like(terminations)
         return rewards, terminations, self.elapsed_steps >= self.max_episode_steps
+
+
+def checked_actions(actions: Any, dynamics: Dynamics) -> NDArray[Any]:
+    """Return the actions of all rows as an array, having refused those that numpy would take for others.
+
+    Numbers outside a Box are left to the rules, as in Gymnasium's own environments.
+
+    :param actions: of shape ``(num_envs, *action_space.shape)``
+    :raises ValueError: on another shape or kind, and on a number outside a Discrete space
+    """
+    array, space = np.asarray(actions), dynamics.action_space
+    kinds = "iu" if isinstance(space, spaces.Discrete) else "fiu"
+    if array.dtype.kind not in kinds or array.shape != (dynamics.num_envs, *(space.shape or ())):
+        raise ValueError(
+            f"expected one action of {space} for each of the {dynamics.num_envs} environments, stacked along the "
+            f"first axis, and was given {array.dtype} of shape {array.shape}"
+        )
+    # read as unsigned, negative numbers are large too: one pass over the actions instead of two
+    if isinstance(space, spaces.Discrete) and array.astype(np.uint64).max() >= space.n:
+        raise ValueError(f"expected actions of {space}, and among those given are others: {array.tolist()}")
+    return array
 
 
 def observation_of_row(observations: Any, row: int) -> Any:

@@ -79,6 +79,8 @@ class GridMazeDynamics(Dynamics):
 
     def set_state(self, rows: Sequence[int], state: NDArray[Any]) -> None:
         """Put ``rows`` into the given states."""
+        if not ((state["cell"] >= 0) & (state["cell"] < self.n_states)).all():
+            raise ValueError(f"the state is of a maze of another size: cell {state['cell']} of {self.n_states}")
         self._state[rows] = state
 
     def render(self, row: int, mode: str) -> Any:

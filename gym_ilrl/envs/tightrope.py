@@ -77,6 +77,8 @@ class TightropeDynamics(Dynamics):
 
     def set_state(self, rows: Sequence[int], state: NDArray[Any]) -> None:
         """Put ``rows`` into the given states."""
+        if not ((state["cell"] >= 0) & (state["cell"] <= self.length)).all():
+            raise ValueError(f"the state is of a longer rope: cell {state['cell']} of {self.length}")
         self._state[rows] = state
 
     def render(self, row: int, mode: str) -> Any:

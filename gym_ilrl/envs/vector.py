@@ -117,7 +117,7 @@ def _seed_list(seed: int | Sequence[int | None] | None, num_envs: int) -> list[i
     if isinstance(seed, int | np.integer):
         return [int(seed) + i for i in range(num_envs)]
     if not isinstance(seed, Sequence | np.ndarray) or len(seed) != num_envs:
-        raise ValueError(f"expected an integer as seed, or a list of {num_envs} of them, and was given {seed!r}")
+        raise ValueError(f"expected one seed, or a list of {num_envs} of them, and was given {seed!r}")
     return [int(one) if isinstance(one, np.integer) else one for one in seed]
 
 

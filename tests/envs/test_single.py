@@ -110,3 +110,36 @@ def test_uniform_broadcasts_and_is_uniform():
     counts = np.histogram(numbers, bins=20, range=(0.0, 1.0))[0]
     chi_square = ((counts - 2000.0) ** 2 / 2000.0).sum()  # 19 degrees of freedom: above 43.8 once in 1000
     assert chi_square < 43.8
+
+
+def no_actions(space):
+    return [None, "0", np.zeros(7), *([np.nan, space.n, -1, 0.5, [0]] if hasattr(space, "n") else [0.5])]
+
+
+@pytest.mark.parametrize("env_id", IDS)
+def test_what_is_no_action_is_refused_and_changes_nothing(env_id):
+    """Numpy would take -1 for the last action, and 0.5 for none that is ever correct."""
+    env = gym.make(env_id).unwrapped
+    env.reset(seed=0)
+    before = env.get_state()
+    for action in no_actions(env.action_space):
+        with pytest.raises(ValueError, match="action"):
+            env.step(action)
+    assert env.get_state() == before
+
+
+def test_the_state_of_another_kind_or_size_is_refused():
+    maze, rope = gym.make("ilrl/GridMaze-v0").unwrapped, gym.make("ilrl/Tightrope-v0").unwrapped
+    large, long = gym.make("ilrl/GridMaze-v0", size=20).unwrapped, gym.make("ilrl/Tightrope-v0", length=150).unwrapped
+    for env in (maze, rope, large, long):
+        env.reset(seed=0)
+    with pytest.raises(ValueError, match="GridMazeEnv"):
+        maze.set_state(rope.get_state())
+    with pytest.raises(ValueError, match="TightropeEnv"):
+        rope.set_state(0)
+    for env, other in ((maze, large), (rope, long)):
+        state = other.get_state()
+        state["cell"] = 149
+        other.set_state(state)
+        with pytest.raises(ValueError, match="cell"):
+            env.set_state(state)
