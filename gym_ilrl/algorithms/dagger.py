@@ -163,11 +163,13 @@ class DAgger(BC):
     def set_expert(self, expert: Any) -> None:
         """Replace who labels, e.g. after :meth:`load`, which does not bring the expert back.
 
+        :param expert: as for the constructor; None: the environment's own
         :raises TypeError: if it is nothing that can label
         :raises ValueError: if it is the path of a file that does not exist
         """
         check_expert(expert)
         self.expert: Any = expert
+        self._is_own_expert = expert is None  # saved with the model, as the expert is not
 
     def learn(
         self: SelfDAgger,
@@ -186,10 +188,16 @@ class DAgger(BC):
         :param tb_log_name: name of the run in TensorBoard
         :param reset_num_timesteps: whether to count the timesteps from zero
         :param progress_bar: show SB3's progress bar
-        :raises ValueError: if there is no environment to act in, or no expert for it
+        :raises ValueError: if there is no environment to act in, or no expert for it; or if the model was loaded and
+            its expert is not the environment's own: :meth:`set_expert` has to bring it back
         """
         if self.env is None or is_no_environment(self.env):
             raise ValueError("DAgger acts in an environment and was given none; call set_env(env)")
+        if self.expert is None and not self._is_own_expert:
+            raise ValueError(
+                "the expert of this model is not saved with it; call set_expert(expert) after load(), or "
+                "set_expert(None) for the environment's own"
+            )
         labeller = Labeller(self.expert, self.env)
         self._needs_masks = self._n_masks > 0 or labeller.needs_masks
         if self._needs_masks and not is_masking_supported(self.env):

@@ -184,6 +184,21 @@ def test_what_cannot_label_is_refused_at_once(given, error, message):
         DAgger("MlpPolicy", "CartPole-v1").set_expert(given)
 
 
+def test_loaded_model_does_not_take_another_expert_for_its_own(tmp_path):
+    options = {"n_steps": 10, "n_epochs": 1}
+    DAgger("MlpPolicy", "CartPole-v1", expert=lambda obs: np.zeros(len(obs), int), **options).save(tmp_path / "given")
+    DAgger("MlpPolicy", "CartPole-v1", **options).save(tmp_path / "own")
+    env = make_vec_env("CartPole-v1")
+    assert DAgger.load(tmp_path / "own", env=env).learn(10).n_labels == 10
+    loaded = DAgger.load(tmp_path / "given", env=env)
+    with pytest.raises(ValueError, match="set_expert"):
+        loaded.learn(10)
+    loaded.set_expert(None)
+    assert loaded.learn(10).n_labels == 10
+    again = DAgger.load(tmp_path / "given", env=env, expert=lambda obs: np.ones(len(obs), int))
+    assert again.learn(10)._training_set.actions.tolist() == [1] * 10
+
+
 def test_model_that_learned_from_normalised_observations_is_refused():
     model = PPO("MlpPolicy", VecNormalize(make_vec_env("CartPole-v1")))
     with pytest.raises(ValueError, match="normalised by VecNormalize"):
