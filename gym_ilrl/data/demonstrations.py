@@ -11,7 +11,7 @@ from gymnasium.envs.registration import EnvSpec
 from numpy.typing import NDArray
 
 from gym_ilrl.data import compatibility, construction, files, layouts, rearrange, summaries
-from gym_ilrl.data.episode import Arrays, Episode, Transitions, equal_arrays, map_arrays
+from gym_ilrl.data.episode import Arrays, Episode, Transitions, equal_arrays, map_arrays, read_only
 
 SelfDemonstrations = TypeVar("SelfDemonstrations", bound="Demonstrations")
 
@@ -269,6 +269,11 @@ class Demonstrations:
 
     def __deepcopy__(self: SelfDemonstrations, memo: dict[int, Any]) -> SelfDemonstrations:
         return self  # immutable; Gymnasium deep-copies the arguments of every wrapper, and again for every spec
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():  # pickle forgets which arrays are read-only
+            is_array = name in rearrange.ARRAYS and value is not None
+            object.__setattr__(self, name, map_arrays(read_only, value) if is_array else value)
 
     def _with(self: SelfDemonstrations, changed: dict[str, Any]) -> SelfDemonstrations:
         described = ("observation_space", "action_space", "spec", "metadata")

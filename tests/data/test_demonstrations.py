@@ -136,7 +136,11 @@ def test_is_immutable_and_not_copied():
     demos = Demonstrations.from_arrays([observations], [np.array([0, 1])], SPACES)
     assert copy.deepcopy(demos) is demos
     assert copy.copy(demos) is demos
-    assert pickle.loads(pickle.dumps(demos)) == demos
+    thawed = pickle.loads(pickle.dumps(demos))
+    assert thawed == demos
+    for array in (thawed.observations, thawed.actions, thawed.offsets):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 0
     for array in (demos.observations, demos.actions, demos.terminations, demos.offsets, demos[0].observations):
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 0
