@@ -23,7 +23,12 @@ class Quota:
         self.n_episodes, self.n_timesteps = n_episodes, n_timesteps
 
     def useful_envs(self, n_envs: int) -> int:
-        """Return how many of ``n_envs`` environments would have an episode to contribute."""
+        """Return how many of ``n_envs`` environments would have an episode to contribute.
+
+        :raises ValueError: if ``n_envs`` is no positive whole number
+        """
+        if not isinstance(n_envs, int | np.integer) or n_envs < 1:
+            raise ValueError(f"n_envs={n_envs!r} collects nothing; give a whole number of at least 1")
         return n_envs if self.n_episodes is None else min(n_envs, self.n_episodes)
 
     def begin(self, n_envs: int) -> None:

@@ -367,6 +367,7 @@ def test_actions_are_recorded_as_executed():
         ({}, "either n_episodes or n_timesteps"),
         ({"n_episodes": 1, "n_timesteps": 1}, "either n_episodes or n_timesteps"),
         ({"n_episodes": 0}, "n_episodes=0"),
+        ({"n_episodes": 1, "n_envs": 0}, "n_envs=0"),
         ({"n_timesteps": -3}, "n_timesteps=-3"),
         ({"n_timesteps": 1.5}, r"n_timesteps=1\.5"),
         ({"n_episodes": 1, "n_envs": 3}, "n_envs=3"),
