@@ -22,10 +22,10 @@ CPU seconds from the construction of the trainer to the end of the first round a
 return over {EPISODES} episodes is at the goal. Evaluations of both sides after every round are outside of the
 time, and the peer's own, which it makes by default, are switched off. Both get the same {N_ENVS} environments, the
 same expert, the same network (two layers of 64) and no demonstrations. Ours makes rounds of 64 steps of each
-environment, together about the 500 that are the default for one; all else is each library's default: ours at most
-10 epochs a round over batches of 64, the expert acting in the first round only; the peer whole episodes and at
+environment, together about the 500 that are the peer's least; all else is each library's default: ours at most
+10 epochs a round over batches of 128, the expert acting in the first round only; the peer whole episodes and at
 least 500 steps a round, 4 epochs over batches of 32, the expert acting less and less in 15 rounds. "Long rounds"
-is ours with the default of 500 steps of *each* environment. LaneKeeping's expert reads the true state of the car:
+is ours with the default of 250 steps of *each* environment. LaneKeeping's expert reads the true state of the car:
 for the peer it is wrapped as a `BasePolicy` that reads it from the environments being stepped. A run that does not
 reach the goal counts with the time after which it was stopped. One run of each side on the first environment warms
 up."""
@@ -57,7 +57,7 @@ def benchmark(quick: bool) -> Report:
     for env_id, goal in GOALS.items():
         sides: dict[str, Callable[[int], tuple[Race, int]]] = {
             "gym_ilrl": partial(ours, env_id, goal, 64),
-            "gym_ilrl, long rounds": partial(ours, env_id, goal, 500),
+            "gym_ilrl, long rounds": partial(ours, env_id, goal, 250),
             "imitation": partial(imitations, env_id, goal),
         }
         if not report.rows:
