@@ -38,6 +38,17 @@ def test_importing_loads_neither_torch_nor_sb3(tmp_path):
     assert run_python(code, cwd=tmp_path, path=str(ROOT)) == "[]"
 
 
+def test_wrappers_experts_and_demonstrations_need_no_torch(tmp_path):
+    code = (
+        "import sys, gym_ilrl, gym_ilrl.wrappers\n"
+        "for name in ('CartPole-v1', 'ilrl/LaneKeeping-v0', 'ilrl/Tightrope-v0', 'ilrl/GridMaze-v0'):\n"
+        "    gym_ilrl.expert(name)\n"
+        "gym_ilrl.Demonstrations\n"
+        "print([m for m in ('torch', 'stable_baselines3') if m in sys.modules])"
+    )
+    assert run_python(code, cwd=tmp_path, path=str(ROOT)) == "[]"
+
+
 def test_public_names_are_found_and_listed():
     import gym_ilrl
 
