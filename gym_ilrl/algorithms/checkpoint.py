@@ -79,7 +79,13 @@ class Checkpoint:
     def _restore_model(self, model: "DAgger") -> None:
         data, _, _ = load_from_zip_file(self._model, device=model.device)
         assert data is not None
-        model.set_parameters(str(self._model), device=model.device)
+        try:
+            model.set_parameters(str(self._model), device=model.device)
+        except (RuntimeError, ValueError) as error:
+            raise ValueError(
+                f"{self._model} is of a run with another base, policy or policy_kwargs; give those, or an empty "
+                f"checkpoint_dir: {error}"
+            ) from error
         for name in _COUNTERS:
             setattr(model, name, data[name])
         vec_normalize = model.get_vec_normalize_env()

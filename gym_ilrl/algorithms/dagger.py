@@ -240,6 +240,8 @@ class DAgger(BC):
         if self.n_rounds == 0 and self.demonstrations is not None:
             self._n_labels_left = 0  # they are round 0: it only has to be fitted
         self._training_set = training_set
+        if resumes and self.seed is not None:  # or the episodes that the run began with would come once more
+            self.set_random_seed(self.seed + self.n_labels)
         return resumes
 
     def _collect_round(self, labeller: Labeller, callback: BaseCallback) -> bool:

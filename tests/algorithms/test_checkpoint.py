@@ -109,6 +109,20 @@ def test_checkpoint_of_another_environment_is_refused(tmp_path):
         DAgger("MlpPolicy", "Pendulum-v1", checkpoint_dir=tmp_path).learn(20)
 
 
+@pytest.mark.parametrize("other", [{"policy_kwargs": {"net_arch": [8]}}, {"base": "DQN"}])
+def test_checkpoint_of_another_policy_is_refused(tmp_path, other):
+    dagger(tmp_path).learn(20)
+    with pytest.raises(ValueError, match="empty checkpoint_dir"):
+        dagger(tmp_path, **other).learn(40)
+
+
+def test_resumed_run_does_not_visit_its_first_episodes_again(tmp_path):
+    dagger(tmp_path).learn(20)
+    resumed = dagger(tmp_path).learn(40)
+    observations = resumed._training_set._columns["observations"].values.numpy()
+    assert len(np.unique(observations, axis=0)) == len(observations) == 40
+
+
 def test_lost_labels_are_noticed(tmp_path):
     dagger(tmp_path).learn(20)
     (tmp_path / "labels.bin").unlink()
