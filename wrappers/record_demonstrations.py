@@ -53,14 +53,17 @@ class RecordDemonstrations(gym.Wrapper[ObsType, ActType, ObsType, ActType], Reco
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[ObsType, dict[str, Any]]:
         """Reset the environment and begin an episode."""
+        self._observations, self._steps = [], []
         observation, info = self.env.reset(seed=seed, options=options)
-        self._observations, self._steps = [deepcopy(observation)], []
+        self._observations = [deepcopy(observation)]
         return observation, info
 
     def step(self, action: ActType) -> tuple[ObsType, Any, bool, bool, dict[str, Any]]:
         """Step the environment, and keep the episode if this completes it."""
         taken = deepcopy(action)
+        observations, self._observations = self._observations, []  # if the step fails, the episode has a hole
         observation, reward, terminated, truncated, info = self.env.step(action)
+        self._observations = observations
         if self._observations:  # else: stepped on after the end
             self._observations.append(deepcopy(observation))
             self._steps.append((taken, float(reward), bool(terminated), bool(truncated)))
@@ -78,13 +81,25 @@ class RecordDemonstrations(gym.Wrapper[ObsType, ActType, ObsType, ActType], Reco
         return self._container(self._episodes)
 
     def close(self) -> None:
-        """Write the demonstrations, if a path was given, and close the environment."""
-        path, self._path = self._path, None
-        if path is not None and self._episodes:
-            self.demonstrations().save(path)
-        elif path is not None:
-            logger.warn(f"no episode was completed, so {path} is not written")
-        self.env.close()
+        """Write the demonstrations, if a path was given, and close the environment.
+
+        :raises ValueError: if by now there is something at the path; what is recorded stays in :meth:`demonstrations`
+        """
+        try:
+            self._write()
+        finally:
+            self.env.close()
+
+    def _write(self) -> None:
+        if self._path is None:
+            return
+        if not self._episodes:
+            logger.warn(f"no episode was completed, so {self._path} is not written")
+        elif self._path.exists():
+            raise ValueError(f"{self._path} was written by another meanwhile; save demonstrations() to another path")
+        else:
+            self.demonstrations().save(self._path)
+        self._path = None
 
     def _complete(self) -> None:
         observations, steps = self._observations, self._steps

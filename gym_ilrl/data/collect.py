@@ -64,6 +64,7 @@ def collect(
     :raises ValueError: if neither or both of ``n_episodes`` and ``n_timesteps`` are given, or something does not fit
     """
     quota = Quota(n_episodes, n_timesteps)
+    seed = None if seed is None else int(seed)  # Python's and Gymnasium's generators take no numpy integers
     with _seeded(seed, deterministic, policy), _vec_env(env, quota.useful_envs(n_envs), n_envs) as venv:
         _check_normalised(policy, venv)
         inner, to_policy = raw_vec_env(venv)
@@ -113,7 +114,7 @@ def _fields(recording: Recording) -> dict[str, Any]:
     terminations = np.zeros_like(truncations)
     terminations[offsets[1:] - 1] = ~truncations[offsets[1:] - 1]
     complete = {
-        name: with_final_rows(values, [final[name] for final in finals], offsets)
+        name: with_final_rows(name, values, [final[name] for final in finals], offsets)
         for name, values in columns.items()
         if name not in ("actions", "rewards")
     }

@@ -6,6 +6,7 @@ each array, should this package ever be missing.
 """
 
 import contextlib
+import errno
 import io
 import os
 import shutil
@@ -34,7 +35,10 @@ def write(path: Path, demos: "Demonstrations") -> None:
         raise ValueError(
             f"{path} ends in {path.suffix}; demonstrations are saved as .npz, or as a directory without suffix"
         )
+    if path.suffix and path.is_dir():
+        raise ValueError(f"{path} is a directory, where an .npz file is to be written; choose another name")
     path.parent.mkdir(parents=True, exist_ok=True)
+    path = Path(os.path.realpath(path))  # a link stays a link, and what it points to is replaced
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         if path.suffix:
@@ -59,6 +63,8 @@ def read(path: Path, mmap: bool) -> dict[str, Any]:
     if mmap:
         raise ValueError("an .npz file cannot be memory-mapped; save to a directory (a path without suffix) for that")
     with zipfile.ZipFile(path) as archive:  # reading a member whole checks its CRC-32
+        if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+            raise ValueError("it is compressed, which save never does, and could unpack to more than memory holds")
         description = header.parse(archive.read(_HEADER))
         arrays = {name: _parse_npy(archive.read(_file_name(name))) for name in description["arrays"]}
     return header.fields(description, arrays)
@@ -106,11 +112,18 @@ def _write_directory(path: Path, demos: "Demonstrations") -> None:
 
 def _replace_directory(temporary: Path, path: Path) -> None:
     """Move ``temporary`` to ``path``, the old one away first: a full directory cannot be replaced in one step."""
-    old = path.with_name(f".{path.name}.{uuid.uuid4().hex}.old")
-    if path.exists():
-        path.rename(old)
-    temporary.rename(path)
-    shutil.rmtree(old, ignore_errors=True)
+    while True:
+        old = path.with_name(f".{path.name}.{uuid.uuid4().hex}.old")
+        with contextlib.suppress(FileNotFoundError):
+            path.rename(old)
+        try:
+            temporary.rename(path)
+            return
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):  # these: another process has just saved there too
+                raise
+        finally:
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def _read_directory(path: Path, mmap: bool) -> dict[str, Any]:

@@ -72,7 +72,7 @@ def _lengths(columns: Columns, episode_lengths: Any | None) -> NDArray[np.int64]
         raise ValueError("there are zero episodes: actions is empty")
     if episode_lengths is not None:
         lengths = np.asarray(episode_lengths)
-        if lengths.ndim != 1 or lengths.dtype.kind not in "iu" or lengths.sum() != n_steps:
+        if lengths.ndim != 1 or lengths.dtype.kind not in "iu" or lengths.sum() != n_steps or (lengths < 0).any():
             raise ValueError(
                 f"episode_lengths must be integers that add up to the {n_steps} actions; they are {lengths}"
             )

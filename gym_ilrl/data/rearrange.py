@@ -24,7 +24,16 @@ def episode_columns(demos: "Demonstrations", index: int) -> dict[str, Any]:
 
 def select(demos: "Demonstrations", index: Any) -> dict[str, Any]:
     """Return the fields of the episodes that a slice or a sequence of integers selects; views where they adjoin."""
-    chosen = np.arange(len(demos))[index if isinstance(index, slice) else np.asarray(index, dtype=np.int64)]
+    if not isinstance(index, slice):
+        index = np.asarray(index)
+        mask = index.dtype == np.bool_ and index.shape == (len(demos),)
+        if not mask and index.dtype.kind not in "iu" and index.size:  # numpy would cut 0.7 to 0 and False to 0
+            raise ValueError(
+                f"episodes are selected by a slice, by integers, or by {len(demos)} booleans, not by {index.dtype} of "
+                f"shape {index.shape}"
+            )
+        index = index if mask else index.astype(np.int64)
+    chosen = np.arange(len(demos))[index]
     if chosen.ndim != 1 or len(chosen) == 0:
         raise ValueError(f"{index} selects no episodes of {len(demos)}; demonstrations hold at least one")
     if np.all(np.diff(chosen) == 1):

@@ -9,18 +9,28 @@ _FIRST_CAPACITY = 512
 
 
 class Column:
-    """One value an environment and step, in one array that doubles when it is full."""
+    """One value an environment and step, in one array that doubles when it is full.
 
-    def __init__(self) -> None:
+    :param name: for messages
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
         self._values: NDArray[Any] | None = None
         self._n_steps = 0
 
     def append(self, values: NDArray[Any]) -> None:
-        """Write one step: one row an environment."""
+        """Write one step: one row an environment.
+
+        :raises ValueError: if the shape is another than before
+        """
         if self._values is None:
             self._values = np.empty((_FIRST_CAPACITY, *values.shape), dtype=values.dtype)
+        elif values.shape != self._values.shape[1:]:  # numpy would broadcast what it can
+            raise _other_shape(self._name, self._values.shape[2:], values.shape[1:])
         elif self._n_steps == len(self._values):
             self._values = np.concatenate([self._values, np.empty_like(self._values)])
+        self._values = _able_to_hold(self._values, values.dtype)
         self._values[self._n_steps] = values
         self._n_steps += 1
 
@@ -49,7 +59,7 @@ class Recording:
         """Write one step of all environments: observations and infos before it, the action, the reward."""
         for name, value in values.items():
             if name not in self._columns:
-                self._columns[name] = Column()
+                self._columns[name] = Column(name)
             self._columns[name].append(value)
         self.n_steps += 1
 
@@ -79,14 +89,34 @@ class Recording:
         return offsets, columns, [self._finals[i] for i in order]
 
 
-def with_final_rows(values: NDArray[Any], finals: list[Any], offsets: NDArray[np.int64]) -> NDArray[Any]:
+def with_final_rows(name: str, values: NDArray[Any], finals: list[Any], offsets: NDArray[np.int64]) -> NDArray[Any]:
     """Insert one row after each episode's last.
 
+    :param name: for messages
     :param values: one row a step
     :param finals: one row an episode
+    :raises ValueError: if the rows at the ends have another shape
     """
+    for final in map(np.asarray, finals):
+        if final.shape != values.shape[1:]:
+            raise _other_shape(name, values.shape[1:], final.shape)
+        values = _able_to_hold(values, final.dtype)
     episodes = np.arange(len(finals))
     result = np.empty((len(values) + len(finals), *values.shape[1:]), dtype=values.dtype)
     result[np.arange(len(values)) + np.repeat(episodes, np.diff(offsets))] = values
     result[offsets[1:] + episodes] = np.stack(finals)
     return result
+
+
+def _able_to_hold(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return ``values`` in a wider dtype if theirs would cut ``dtype`` off: an info may be 0 first and then 0.5."""
+    if values.dtype == dtype or np.can_cast(dtype, values.dtype, "same_kind"):
+        return values
+    return values.astype(np.result_type(values, dtype))
+
+
+def _other_shape(name: str, before: tuple[int, ...], now: tuple[int, ...]) -> ValueError:
+    return ValueError(
+        f"{name} had shape {before} and now has {now}; what is recorded must keep its shape, so repair the environment "
+        "or leave it out"
+    )

@@ -394,3 +394,32 @@ def test_progress_bar(capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "tqdm.auto", None)
     with pytest.raises(ImportError, match=r"gym-ilrl\[progress\]"):
         collect(one, table_venv([(2,)]), n_episodes=1, progress_bar=True)
+
+
+class InfoEnv(TableEnv):
+    """Episodes of three steps, whose info ``value`` is one of four, by the step."""
+
+    def __init__(self, values):
+        super().__init__((3,))
+        self.values = values
+
+    def _observe(self):
+        observation, info = super()._observe()
+        return observation, {**info, "value": self.values[self.t]}
+
+
+@pytest.mark.parametrize("values", [(0, 0.5, 1, 2), (0, 1, 2, 2.5), (False, 1, 2, 3), (False, True, True, 0.5)])
+def test_an_info_that_changes_its_type_keeps_its_values(values):
+    demos = collect(one, InfoEnv(values), n_episodes=1, infos=["value"])
+    np.testing.assert_array_equal(demos.infos["value"], values)
+
+
+@pytest.mark.parametrize("values", [([0, 0], 1, 1, 1), ([0, 0], [0, 0], [0, 0], 1), (1, [2, 3], 1, 1)])
+def test_an_info_that_changes_its_shape_is_refused(values):
+    with pytest.raises(ValueError, match="infos/value had shape"):
+        collect(one, InfoEnv(values), n_episodes=1, infos=["value"])
+
+
+def test_a_numpy_integer_is_a_seed():
+    ours, theirs = (collect(one, TableEnv((3,)), n_episodes=1, seed=seed) for seed in (np.int64(7), 7))
+    assert ours == theirs

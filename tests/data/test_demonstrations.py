@@ -244,6 +244,7 @@ def test_flat_dict_observations_and_an_unfinished_last_episode():
         ({"truncations": np.array([True, False])}, "goes on after it ended"),
         ({"episode_lengths": [1, 0, 1]}, "empty"),
         ({"episode_lengths": [1]}, "add up"),
+        ({"episode_lengths": [3, -1], "next_observations": np.zeros((2, 2))}, "add up"),
         ({"episode_lengths": None}, "where do the episodes end"),
         ({"infos": {"a": np.zeros(2)}}, r"infos\['a'\] has 2 rows"),
         ({"infos": {"a": np.array(["x", "y", "z"])}}, "only numbers"),
@@ -362,3 +363,15 @@ def test_transposed_images_are_compatible():
     demos.check_compatible((transposed.observation_space, ACTIONS))
     with pytest.raises(ValueError, match="shape"):
         demos.check_compatible(VecTransposeImage(DummyVecEnv([lambda: ImageEnv(40)])))
+
+
+def test_episodes_are_selected_by_booleans_but_by_no_other_kind():
+    episode = {"observations": np.zeros(3, dtype=np.int64), "actions": np.zeros(2, dtype=np.int64)}
+    demos = Demonstrations.from_episodes(
+        [{**episode, "rewards": np.full(2, i)} for i in range(4)], (spaces.Discrete(3), spaces.Discrete(2))
+    )
+    assert demos[demos.returns() > 3].returns().tolist() == [4.0, 6.0]
+    assert demos[[True, False, False, True]].returns().tolist() == [0.0, 6.0]
+    for index in ([True], [0.7], "a", None):
+        with pytest.raises(ValueError, match="selected by"):
+            demos[index]

@@ -4,6 +4,7 @@ import contextlib
 import json
 import pickle
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import gymnasium as gym
 import numpy as np
@@ -298,3 +299,39 @@ def test_images_keep_their_dtype_and_are_not_copied(tmp_path):
     loaded = Demonstrations.load(tmp_path / "a.npz")
     assert loaded.observations.dtype == np.uint8
     assert (loaded.observations == images).all()
+
+
+def test_links_stay_links_and_their_targets_are_replaced(tmp_path):
+    old, new = (random_demos(spaces.Discrete(3), spaces.Discrete(2), seed=seed) for seed in (0, 1))
+    for name in ("file.npz", "folder"):
+        old.save(tmp_path / name)
+        link = tmp_path / f"link_{name}"
+        link.symlink_to(tmp_path / name)
+        new.save(link)
+        assert link.is_symlink()
+        assert Demonstrations.load(tmp_path / name) == new
+    assert not [path.name for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_writers_of_one_directory_do_not_disturb_each_other(tmp_path):
+    demos = random_demos(spaces.Discrete(3), spaces.Discrete(2))
+    with ThreadPoolExecutor(4) as pool:
+        for saved in [pool.submit(demos.save, tmp_path / "folder") for _ in range(60)]:
+            saved.result()
+    assert Demonstrations.load(tmp_path / "folder") == demos
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+def test_compressed_files_are_refused_before_they_unpack(tmp_path):
+    random_demos(spaces.Discrete(3), spaces.Discrete(2)).save(tmp_path / "d.npz")
+    with zipfile.ZipFile(tmp_path / "d.npz") as plain, zipfile.ZipFile(tmp_path / "bomb.npz", "w") as bomb:
+        for name in plain.namelist():
+            bomb.writestr(name, plain.read(name), zipfile.ZIP_DEFLATED)
+    with pytest.raises(ValueError, match="it is compressed"):
+        Demonstrations.load(tmp_path / "bomb.npz")
+
+
+def test_a_directory_in_the_place_of_the_file_is_refused(tmp_path):
+    (tmp_path / "d.npz").mkdir()
+    with pytest.raises(ValueError, match="is a directory"):
+        random_demos(spaces.Discrete(3), spaces.Discrete(2)).save(tmp_path / "d.npz")

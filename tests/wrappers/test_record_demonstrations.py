@@ -164,3 +164,35 @@ def test_every_wrapper_records_every_constructor_argument(wrapper):
 def test_wrappers_import_neither_torch_nor_sb3():
     code = "import gym_ilrl.wrappers, sys; assert not {'torch', 'stable_baselines3'} & sys.modules.keys()"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_an_episode_with_a_failed_step_is_left_out(monkeypatch):
+    env = RecordDemonstrations(gym.make("CartPole-v1"))
+    env.reset(seed=0)
+    env.step(0)
+    with monkeypatch.context() as patch:
+        patch.setattr(env.env, "step", lambda action: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            env.step(0)
+    while not env.step(0)[2]:
+        pass
+    with pytest.raises(ValueError, match="no episode"):
+        env.demonstrations()
+
+
+def test_a_failed_write_loses_nothing_and_closes_the_environment(tmp_path, monkeypatch):
+    path = tmp_path / "d.npz"
+    first, second = (RecordDemonstrations(gym.make("CartPole-v1"), path) for _ in range(2))
+    closed = []
+    monkeypatch.setattr(second.env, "close", lambda: closed.append(True))
+    for env in (first, second):
+        env.reset(seed=0)
+        while not env.step(0)[2]:
+            pass
+    first.close()
+    with pytest.raises(ValueError, match="meanwhile"):
+        second.close()
+    assert closed
+    path.unlink()
+    second.close()
+    assert Demonstrations.load(path) == second.demonstrations()
