@@ -6,6 +6,7 @@ SB3's ``VecEnv`` (:mod:`gym_ilrl.vec_env`) are three thin faces of the same :cla
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -27,8 +28,8 @@ class Dynamics(ABC):
     action_space: spaces.Space[Any]  # of one environment
 
     def __init__(self, num_envs: int = 1) -> None:
-        if num_envs < 1:
-            raise ValueError(f"num_envs must be at least 1, and was given {num_envs}")
+        if not is_integer(num_envs) or num_envs < 1:
+            raise ValueError(f"num_envs must be at least 1, an integer, and was given {num_envs!r}")
         self.num_envs = num_envs
 
     @abstractmethod
@@ -71,3 +72,13 @@ class Dynamics(ABC):
     def render(self, row: int, mode: str) -> Any:
         """Draw one row: ``"rgb_array"`` gives uint8 ``(height, width, 3)``, ``"ansi"`` a string."""
         raise ValueError(f"{type(self).__name__} cannot be rendered as {mode!r}")
+
+
+def is_integer(value: Any) -> bool:
+    """Tell whether an argument is a whole number, 8.0 included."""
+    return isinstance(value, Real) and value == value // 1  # NaN and infinity are not: infinity // 1 is NaN
+
+
+def is_within(value: Any, low: float, high: float) -> bool:
+    """Tell whether an argument is a number from ``low`` to ``high``."""
+    return isinstance(value, Real) and low <= float(value) <= high

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse import csgraph
 
+from gym_ilrl.envs.dynamics import is_integer
 from gym_ilrl.envs.random_numbers import uniform
 
 LAYOUTS = ("maze", "rooms", "open")
@@ -42,9 +43,9 @@ def generate_layout(layout: str = "maze", size: int = 8, layout_seed: int = 0) -
     """
     if layout not in LAYOUTS:
         raise ValueError(f"layout must be one of {', '.join(LAYOUTS)}, not {layout!r}")
-    if size != int(size) or not 2 <= size <= 1000:
+    if not is_integer(size) or not 2 <= size <= 1000:
         raise ValueError(f"size must be an integer from 2 to 1000, not {size!r}")
-    if layout_seed != int(layout_seed) or not 0 <= layout_seed < 2**63:
+    if not is_integer(layout_seed) or not 0 <= layout_seed < 2**63:
         raise ValueError(f"layout_seed must be an integer in [0, 2**63), not {layout_seed!r}")
     size = int(size)
     if layout == "open":

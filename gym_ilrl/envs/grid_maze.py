@@ -9,7 +9,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from scipy import sparse
 
-from gym_ilrl.envs.dynamics import Dynamics
+from gym_ilrl.envs.dynamics import Dynamics, is_within
 from gym_ilrl.envs.grid_layouts import generate_layout
 from gym_ilrl.envs.grid_model import N_ACTIONS, ToyTextModel, moves, toy_text_model, transition_matrix
 from gym_ilrl.envs.grid_viewer import draw, write
@@ -34,7 +34,7 @@ class GridMazeDynamics(Dynamics):
         self, num_envs: int = 1, size: int = 8, layout: str = "maze", layout_seed: int = 0, slip: float = 0.1
     ) -> None:
         super().__init__(num_envs)
-        if not 0.0 <= slip <= 1.0:
+        if not is_within(slip, 0.0, 1.0):
             raise ValueError(f"slip is a probability, in [0, 1], and was given {slip!r}")
         self.layout = generate_layout(layout, size, layout_seed)
         self.slip = float(slip)

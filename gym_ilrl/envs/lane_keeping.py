@@ -7,7 +7,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from gym_ilrl.envs.dynamics import Dynamics
+from gym_ilrl.envs.dynamics import Dynamics, is_within
 from gym_ilrl.envs.lane_camera import CAMERA_OFFSETS, CENTRE, LOOK_AHEAD, N_PIXELS, images, noise_images
 from gym_ilrl.envs.lane_drawing import draw
 from gym_ilrl.envs.lane_road import Road
@@ -55,10 +55,10 @@ class LaneKeepingDynamics(Dynamics):
     def __init__(self, num_envs: int = 1, wind: float = 0.3, noise: float = 0.1, lane_half_width: float = 0.3) -> None:
         super().__init__(num_envs)
         for name, value in (("wind", wind), ("noise", noise)):
-            if not 0.0 <= value < np.inf:
-                raise ValueError(f"{name} must be a finite number, at least 0, and was {value}")
-        if not 0.0 < lane_half_width <= 2.0:
-            raise ValueError(f"lane_half_width must be above 0 and at most 2 metres, and was {lane_half_width}")
+            if not is_within(value, 0.0, np.finfo(np.float64).max):
+                raise ValueError(f"{name} must be a finite number, at least 0, and was {value!r}")
+        if not is_within(lane_half_width, 0.0, 2.0) or lane_half_width == 0.0:
+            raise ValueError(f"lane_half_width must be above 0 and at most 2 metres, and was {lane_half_width!r}")
         self.wind, self.noise, self.lane_half_width = wind, noise, lane_half_width
         self.observation_space = spaces.Box(-1.0, 2.0, (len(LOOK_AHEAD) * N_PIXELS,), np.float32)
         self.action_space = spaces.Box(-1.0, 1.0, (1,), np.float32)

@@ -7,7 +7,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from gym_ilrl.envs.dynamics import Dynamics
+from gym_ilrl.envs.dynamics import Dynamics, is_integer, is_within
 from gym_ilrl.envs.random_numbers import draw_key, uniform
 from gym_ilrl.envs.single import SingleEnv
 from gym_ilrl.envs.tightrope_viewer import draw, write
@@ -32,9 +32,9 @@ class TightropeDynamics(Dynamics):
 
     def __init__(self, num_envs: int = 1, length: int = 100, slip: float = 0.02, book_seed: int = 0) -> None:
         super().__init__(num_envs)
-        if length != int(length) or length < 1:
+        if not is_integer(length) or length < 1:
             raise ValueError(f"length must be an integer of at least 1 (25 to 200 shows the effect), not {length!r}")
-        if not 0.0 <= slip <= 1.0:
+        if not is_within(slip, 0.0, 1.0):
             raise ValueError(f"slip is a probability, in [0, 1], and was given {slip!r}")
         self.length, self.slip, self.book_seed = int(length), float(slip), book_seed
         self.embeddings, self.codes = rule_book(self.length, book_seed)
@@ -101,7 +101,7 @@ def rule_book(length: int, book_seed: int = 0) -> tuple[NDArray[np.float32], NDA
     :return: embeddings, float32 in ``[-1, 1]`` of shape ``(length + 1, 3, 16)``, and codes in ``{0, ..., 19}`` of shape
         ``(length + 1, 3)``
     """
-    if book_seed != int(book_seed) or not 0 <= book_seed < 2**63:
+    if not is_integer(book_seed) or not 0 <= book_seed < 2**63:
         raise ValueError(f"book_seed must be an integer in [0, 2**63), not {book_seed!r}")
     shape = (length + 1, N_LANES, EMBEDDING_SIZE + 1)
     numbers = uniform(np.array([book_seed], dtype=np.uint64), np.arange(np.prod(shape))).reshape(shape)

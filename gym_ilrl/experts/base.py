@@ -105,19 +105,29 @@ class PrivilegedExpert(Expert):
 def is_batch(observation: Any, space: spaces.Space[Any]) -> bool:
     """Tell whether ``observation`` is a batch of elements of ``space`` rather than one.
 
-    :raises ValueError: if its shape is neither
+    :raises ValueError: if its shape is neither, or it is outside a Discrete space
     """
     if isinstance(space, spaces.Dict):
         key = next(iter(space.spaces))
         return is_batch(observation[key], space.spaces[key])
     if isinstance(space, spaces.Tuple):
         return is_batch(observation[0], space.spaces[0])
+    if isinstance(space, spaces.Discrete):
+        _check_numbers(np.asarray(observation), space)
     shape = np.shape(observation)
     if shape == space.shape:
         return False
     if shape[1:] == space.shape:
         return True
     raise ValueError(f"expected an observation of shape {space.shape}, or a batch of them, and was given shape {shape}")
+
+
+def _check_numbers(numbers: NDArray[Any], space: spaces.Discrete) -> None:
+    """Refuse what numpy would not take for an index, or, like -1, for another one."""
+    if numbers.dtype.kind not in "iu" or (
+        numbers.size > 0 and (numbers.min() < space.start or numbers.max() >= space.start + space.n)
+    ):
+        raise ValueError(f"expected observations of {space}, and was given {numbers.dtype}: {numbers.tolist()}")
 
 
 def add_batch_axis(observation: Any) -> Any:

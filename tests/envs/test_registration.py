@@ -90,3 +90,18 @@ def test_make_vec_uses_the_native_form(env_id):
 @pytest.mark.parametrize("env_id", IDS)
 def test_no_vector_entry_point_before_gymnasium_1_1(env_id):
     assert registry[env_id].vector_entry_point is None
+
+
+@pytest.mark.parametrize(
+    ("env_id", "names"),
+    [
+        ("ilrl/LaneKeeping-v0", ("wind", "noise", "lane_half_width")),
+        ("ilrl/Tightrope-v0", ("length", "slip", "book_seed")),
+        ("ilrl/GridMaze-v0", ("size", "slip", "layout_seed", "layout")),
+    ],
+)
+@pytest.mark.parametrize("value", ["a", None, float("nan"), float("inf"), -1, [1], 1 + 2j])
+def test_arguments_of_another_kind_are_refused_by_name(env_id, names, value):
+    for name in names:
+        with pytest.raises(ValueError, match=name):
+            gym.make(env_id, **{name: value})

@@ -139,3 +139,12 @@ def test_both_versions_of_the_mujoco_observations(name, version, least):
         pytest.skip(f"Gymnasium {gym.__version__} has no {name}-v{version}")
     env = gym.make(f"{name}-v{version}")
     assert episode(env, expert(env), seed=0)[1] >= least
+
+
+@pytest.mark.parametrize("env_id", ["FrozenLake-v1", "ilrl/GridMaze-v0"])
+def test_planned_experts_refuse_what_is_no_state(env_id):
+    teacher = expert(env_id)
+    for observation in (-1, 64, 1.0, None, np.array([]), np.array([0, 64]), np.array([True])):
+        with pytest.raises(ValueError, match="expected observations of Discrete"):
+            teacher.predict(observation)
+    assert len(teacher.predict(np.zeros(0, dtype=np.int64))[0]) == 0
