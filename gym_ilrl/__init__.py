@@ -37,7 +37,12 @@ _MODULE_OF = {
 __all__ = ["__version__", *_MODULE_OF]
 
 
+_PACKAGES = ("algorithms", "data", "envs", "experts", "losses", "wrappers")
+
+
 def __getattr__(name: str) -> Any:
+    if name in _PACKAGES:
+        return importlib.import_module(f"gym_ilrl.{name}")
     if name not in _MODULE_OF:
         raise AttributeError(f"module 'gym_ilrl' has no attribute {name!r}; it has {', '.join(sorted(_MODULE_OF))}")
     value = getattr(importlib.import_module(_MODULE_OF[name]), name)
@@ -46,7 +51,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_MODULE_OF})
+    return sorted({*globals(), *_MODULE_OF, *_PACKAGES})
 
 
 register_envs()

@@ -172,11 +172,11 @@ class BC(BaseAlgorithm):
         return as_in_environment(self.action_space, actions), state
 
     def to(
-        self, algorithm: type[AlgorithmT] | None = None, env: GymEnv | str | None = None, **kwargs: Any
+        self, algorithm: type[AlgorithmT] | str | None = None, env: GymEnv | str | None = None, **kwargs: Any
     ) -> AlgorithmT:
-        """Return an SB3 algorithm whose policy is the cloned one; its critic and its optimisers are new.
+        """Return an SB3 algorithm whose policy is the cloned one, with new optimisers; its critic is untrained.
 
-        :param algorithm: the class, by default ``base``; one whose policies have the same parameters
+        :param algorithm: the class or its name, by default ``base``; one whose policies have the same parameters
         :param env: its environment, by default this one's
         :param kwargs: its other arguments; ``policy_kwargs``, ``use_sde``, ``device`` and ``verbose`` are by default
             the ones here
@@ -196,7 +196,7 @@ class BC(BaseAlgorithm):
         if self.use_sde:
             kwargs.setdefault("use_sde", True)
         kwargs["policy_kwargs"] = dict(kwargs["policy_kwargs"] or {})
-        chosen = cast(type[AlgorithmT], self.base if algorithm is None else algorithm)
+        chosen = cast(type[AlgorithmT], resolve_base(self.base if algorithm is None else algorithm))
         return hand_over(self.policy, self.policy_class, chosen, env, **kwargs)
 
     def learn(

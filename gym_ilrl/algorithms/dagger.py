@@ -1,5 +1,6 @@
 """DAgger as an SB3 algorithm."""
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -81,6 +82,7 @@ class DAgger(BC):
     :raises ValueError: for demonstrations that do not fit the spaces, and for options outside their range
     """
 
+    _memory: Any = None  # of a recurrent learner, which goes on from round to round
     _training_set: TrainingSet | None = None  # the aggregate, from the first learn() on
     _checkpoint: Checkpoint | None = None
 
@@ -210,6 +212,8 @@ class DAgger(BC):
             total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar
         )
         callback.on_training_start(locals(), globals())
+        if reset_num_timesteps:
+            self._memory = None
         while self._n_labels_left <= 0 or self.num_timesteps < total_timesteps:
             if self._n_labels_left > 0 and not self._collect_round(labeller, callback):
                 break
@@ -240,6 +244,13 @@ class DAgger(BC):
         if self.n_rounds == 0 and self.demonstrations is not None:
             self._n_labels_left = 0  # they are round 0: it only has to be fitted
         self._training_set = training_set
+        if resumes and self.verbose >= 1:
+            print(f"Resuming from {self.checkpoint_dir}: {self.n_labels} labels, {self.num_timesteps} steps")  # noqa: T201
+        if self.n_labels and self._checkpoint is None:
+            warnings.warn(
+                f"save() does not store labels: the {self.n_labels} that this model has learned from are not learned "
+                "from again; with checkpoint_dir they are kept"
+            )
         if resumes and self.seed is not None:  # or the episodes that the run began with would come once more
             self.set_random_seed(self.seed + self.n_labels)
         return resumes
@@ -252,14 +263,14 @@ class DAgger(BC):
         beta = self._beta()
         self._update_current_progress_remaining(self.num_timesteps, self._total_timesteps)
         journal = None if self._checkpoint is None else self._checkpoint.journal
-        labels = RoundLabels(labeller, journal, ask_at_once=beta > 0)
-        memory, going_on = None, True
+        labels = RoundLabels(labeller, journal, ask_at_once=beta > 0 or journal is not None)
+        going_on = True
         callback.on_rollout_start()
         try:
             while going_on and self._n_labels_left > 0:
                 masks = get_action_masks(self.env) if self._needs_masks else None
                 answers = labels.visit(raw_observations(self.env, self._last_obs), self._last_episode_starts, masks)
-                actions, memory = self._mixture_actions(beta, answers, memory, masks)
+                actions = self._mixture_actions(beta, answers, masks)
                 new_obs, rewards, dones, infos = self.env.step(actions)
                 self.num_timesteps += self.n_envs
                 self._n_labels_left -= self.n_envs
@@ -286,19 +297,21 @@ class DAgger(BC):
         return beta
 
     def _mixture_actions(
-        self, beta: float, answers: NDArray[Any] | None, memory: Any, masks: NDArray[np.bool_] | None
-    ) -> tuple[NDArray[Any], Any]:
+        self, beta: float, answers: NDArray[Any] | None, masks: NDArray[np.bool_] | None
+    ) -> NDArray[Any]:
         """Draw for each sub-environment who acts: the expert with probability ``beta``, else the learner."""
         if answers is not None and beta >= 1:
             self.n_expert_steps += self.n_envs
-            return answers, memory
+            return answers
         assert self._last_obs is not None
-        actions, memory = self.predict(self._last_obs, memory, self._last_episode_starts, self.deterministic, masks)
+        actions, self._memory = self.predict(
+            self._last_obs, self._memory, self._last_episode_starts, self.deterministic, masks
+        )
         if answers is not None:
             by_expert = self._coin.random(self.n_envs) < beta
             actions[by_expert] = answers[by_expert]
             self.n_expert_steps += int(by_expert.sum())
-        return actions, memory
+        return actions
 
     def _end_round(self, log_interval: int | None) -> None:
         """Fit the policy to the aggregate, write the checkpoint and the log."""
@@ -347,7 +360,7 @@ class DAgger(BC):
         self._n_labels_left = self.n_steps * self.n_envs
 
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "expert", "_training_set", "_checkpoint", "_coin"]
+        return [*super()._excluded_save_params(), "expert", "_training_set", "_checkpoint", "_coin", "_memory"]
 
 
 def is_failure(done: bool, info: dict[str, Any]) -> bool:

@@ -28,7 +28,8 @@ def resolve_base(base: str | type[BaseAlgorithm]) -> type[BaseAlgorithm]:
         found = getattr(stable_baselines3, base, None) or getattr(sb3_contrib, base, None)  # type: ignore[assignment]
     if not (isinstance(found, type) and issubclass(found, BaseAlgorithm)):
         raise ValueError(
-            f"base must be a Stable-Baselines3 or sb3-contrib algorithm, such as PPO or 'SAC'; {base!r} is none"
+            "base must be a Stable-Baselines3 or sb3-contrib algorithm, such as PPO, or the exact name of one, such as "
+            f"'SAC'; {base!r} is none"
         )
     if issubclass(found, ARS):
         raise ValueError("base=ARS cannot be cloned: ARS has no gradient; use another base, e.g. base=PPO")

@@ -120,7 +120,10 @@ def check_expert(expert: Any) -> None:
             )
     elif isinstance(expert, str | Path):
         if not (Path(expert).exists() or Path(f"{expert}.zip").exists()):
-            raise ValueError(f"expert={str(expert)!r} is no saved SB3 model: there is no such file")
+            raise ValueError(
+                f"expert={str(expert)!r} is no saved SB3 model: there is no such file; "
+                "the expert of an environment is gym_ilrl.expert(id)"
+            )
     elif isinstance(expert, type) or not (expert is None or hasattr(expert, "predict") or callable(expert)):
         given = f"the class {expert.__name__}" if isinstance(expert, type) else type(expert).__name__
         raise TypeError(
