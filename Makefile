@@ -4,7 +4,7 @@ BIN := .venv/bin
 
 .PHONY: demo test test-floor lint types bench docs clean
 
-demo: .venv/ready  ## demonstrations, behaviour cloning, DAgger and plain PPO on one road; writes outputs/
+demo: .venv/installed  ## demonstrations, behaviour cloning, DAgger and plain PPO on one road; writes outputs/
 	$(BIN)/python examples/quickstart.py
 
 test: .venv/ready  ## all tests, with the newest supported versions
@@ -31,9 +31,13 @@ docs: .venv/ready  ## the documentation site, in outputs/docs
 clean:
 	rm -rf .venv .venv-floor build dist outputs *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-# imitation's metadata, not its code, forbids today's SB3 and Gymnasium: installed beside them without its own pins
-.venv/ready: pyproject.toml constraints/latest.txt
+.venv/installed: pyproject.toml constraints/latest.txt
 	$(PYTHON) -m venv .venv
+	$(BIN)/pip install -q -c constraints/latest.txt -e '.[plots,progress]'
+	touch $@
+
+# imitation's metadata, not its code, forbids today's SB3 and Gymnasium: installed beside them without its own pins
+.venv/ready: .venv/installed
 	$(BIN)/pip install -q -c constraints/latest.txt -e '.[dev]' datasets jsonpickle
 	$(BIN)/pip install -q --no-deps imitation==1.0.1 seals==0.2.1
 	touch $@

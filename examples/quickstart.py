@@ -21,6 +21,7 @@ import matplotlib.pyplot as plt
 
 ENV_ID = "ilrl/LaneKeeping-v0"
 BEST_RETURN = 600
+LABELS = {"BC": "behaviour cloning", "DAgger": "DAgger", "PPO": "PPO"}
 COLOURS = {"Expert": "#444444", "BC": "#d1495b", "DAgger": "#1b7f5c", "PPO": "#3066be"}
 
 
@@ -120,10 +121,10 @@ def draw_paths(axes, paths: dict, legend: bool) -> None:
     for name, (_, errors, left_the_lane) in paths.items():
         path = road.points(0.1 * np.arange(len(errors)), errors)
         ending = f"leaves the lane after {len(errors) - 1} steps" if left_the_lane else "drives all 600 steps"
-        axes.plot(*path.T, color=COLOURS[name], linewidth=2, label=f"{name} {ending}" if legend else None)
+        axes.plot(*path.T, color=COLOURS[name], linewidth=2, label=f"{LABELS[name]} {ending}" if legend else None)
         if left_the_lane:
             axes.plot(*path[-1], marker="X", markersize=11, color=COLOURS[name], markeredgecolor="white", zorder=3)
-    axes.set_aspect("equal")
+    axes.set_aspect("equal", adjustable="datalim")
     axes.axis("off")
 
 
@@ -139,10 +140,10 @@ def draw(runs: list[dict], path: Path) -> None:
     draw_paths(close, paths, legend=False)
     road, errors, _ = paths["BC"]
     lost = road.points(0.1 * np.arange(len(errors)), errors)[-1]
-    close.set(xlim=(lost[0] - 3.5, lost[0] + 1.5), ylim=(lost[1] - 1.8, lost[1] + 1.8))
+    close.set(xlim=(lost[0] - 3, lost[0] + 1), ylim=(lost[1] - 1, lost[1] + 1.5))
     close.set_title(
-        "The clone has seen the middle of the lane only: once it\n"
-        "has drifted, it does not know the way back.\n"
+        "Behaviour cloning has seen the middle of the lane only: once\n"
+        "it has drifted, it does not know the way back.\n"
         "DAgger asked the expert just there.",
         loc="left",
     )
