@@ -124,7 +124,7 @@ def draw_paths(axes, paths: dict, legend: bool) -> None:
         axes.plot(*path.T, color=COLOURS[name], linewidth=2, label=f"{LABELS[name]} {ending}" if legend else None)
         if left_the_lane:
             axes.plot(*path[-1], marker="X", markersize=11, color=COLOURS[name], markeredgecolor="white", zorder=3)
-    axes.set_aspect("equal", adjustable="datalim")
+    axes.set_aspect("equal")
     axes.axis("off")
 
 
@@ -140,7 +140,7 @@ def draw(runs: list[dict], path: Path) -> None:
     draw_paths(close, paths, legend=False)
     road, errors, _ = paths["BC"]
     lost = road.points(0.1 * np.arange(len(errors)), errors)[-1]
-    close.set(xlim=(lost[0] - 3, lost[0] + 1), ylim=(lost[1] - 1, lost[1] + 1.5))
+    close.set(xlim=(lost[0] - 2.8, lost[0] + 1), ylim=(lost[1] - 1, lost[1] + 2))
     close.set_title(
         "Behaviour cloning has seen the middle of the lane only: once\n"
         "it has drifted, it does not know the way back.\n"
