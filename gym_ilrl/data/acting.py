@@ -40,9 +40,10 @@ def acting(policy: Any, action_space: spaces.Space[Any], deterministic: bool) ->
     if not hasattr(policy, "predict"):
         if not callable(policy):
             raise ValueError(
-                f"a policy has SB3's predict or is a function from observations to actions; {policy!r} is neither"
+                f"a policy has SB3's predict or is a function from observations to actions; {policy!r} is neither; "
+                "load a saved model first (PPO.load(path)), and give the policy before the environment"
             )
-        return _checking(lambda observations, starts, masks: policy(observations), action_space)
+        return _checking(_calling(policy), action_space)
     act = _predicting(policy, deterministic)
     trusted = isinstance(policy, BaseAlgorithm | BasePolicy) and not _has_offset(action_space)
     return act if trusted else _checking(act, action_space)
@@ -114,11 +115,41 @@ def _predicting(policy: Any, deterministic: bool) -> Act:
     return act
 
 
+def _calling(function: Callable[[Any], Any]) -> Act:
+    def act(observations: Any, starts: NDArray[np.bool_], masks: NDArray[np.bool_] | None) -> NDArray[Any]:
+        try:
+            actions = function(observations)
+        except IndexError as error:  # what a function of one observation does with a batch
+            raise ValueError(f"the policy failed ({error}); {_given(observations)}") from error
+        if isinstance(actions, tuple) and len(actions) == 2 and actions[1] is None:
+            raise ValueError("the policy returned a pair (actions, None), as SB3's predict does; return only the first")
+        return np.asarray(actions)
+
+    return act
+
+
+def _given(observations: Any) -> str:
+    return f"the policy is given a batch of observations, here of shape {_shapes(observations)}"
+
+
+def _shapes(observations: Any) -> Any:
+    """Return the shape of an array, or those of a dict of arrays."""
+    if isinstance(observations, dict):
+        return {key: np.shape(value) for key, value in observations.items()}
+    return np.shape(observations)
+
+
 def _checking(act: Act, action_space: spaces.Space[Any]) -> Act:
     """Refuse actions outside their space when they are given, not after hours of collecting."""
 
     def checked(observations: Any, starts: NDArray[np.bool_], masks: NDArray[np.bool_] | None) -> NDArray[Any]:
-        actions: NDArray[Any] = fit(act(observations, starts, masks), action_space, "actions of the policy")
+        given = np.asarray(act(observations, starts, masks))
+        try:
+            actions: NDArray[Any] = fit(given, action_space, "actions of the policy")
+        except ValueError as error:
+            if given.shape[1:] == action_space.shape and given.ndim:
+                raise
+            raise ValueError(f"{error}; {_given(observations)}") from error
         if len(actions) != len(starts):
             raise ValueError(f"the policy gave {len(actions)} actions for a batch of {len(starts)} observations")
         return actions

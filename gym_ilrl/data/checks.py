@@ -39,39 +39,59 @@ def in_words(space: spaces.Space[Any]) -> str:
     return " ".join(str(space).split())
 
 
-def fit(values: Any, space: spaces.Space[Any], name: str) -> Any:
+def fit(values: Any, space: spaces.Space[Any], name: str, begins: NDArray[np.int64] | None = None) -> Any:
     """Return a batch as read-only array(s) of its space's dtype, having checked every value.
 
     Box *observations* are not held to the bounds of their Box: Gymnasium's own environments leave them (LunarLander).
 
     :param values: of shape ``(n, *space.shape)``, or a dict of them for a Dict space
     :param name: ``"observations"`` or ``"actions"``
+    :param begins: the first row of each episode, to name the episode in messages
     :raises ValueError: on a shape, dtype or value that is not the space's, and on NaN or infinite values
     """
     if isinstance(space, spaces.Dict):
         if not isinstance(values, dict) or values.keys() != space.spaces.keys():
             given = f"the keys {sorted(values)}" if isinstance(values, dict) else f"a {type(values).__name__}"
             raise ValueError(f"{name} must be a dict of arrays with the keys {sorted(space.spaces)}, and is {given}")
-        return {key: fit(values[key], part, f"{name}[{key!r}]") for key, part in space.spaces.items()}
+        return {key: fit(values[key], part, f"{name}[{key!r}]", begins) for key, part in space.spaces.items()}
     array = np.asarray(values)
     if array.ndim == 0 or array.shape[1:] != space.shape:
-        wanted = ", ".join(["n", *map(str, space.shape or ())])
-        raise ValueError(f"{name} have shape {array.shape}, but {in_words(space)} asks for ({wanted})")
+        wanted = f"({', '.join(['n', *map(str, space.shape or ())])}{'' if space.shape else ','})"
+        hint = _shape_hint(array, space)
+        raise ValueError(f"{name} have shape {array.shape}, but {in_words(space)} asks for {wanted}{hint}")
     array = _cast(array, np.dtype(space.dtype), space, name)
-    _check_values(array, space, name)
+    _check_values(array, space, name, begins)
     array = array.view()
     array.flags.writeable = False
     return array
 
 
-def check_finite(array: NDArray[Any], name: str) -> None:
+def check_finite(array: NDArray[Any], name: str, begins: NDArray[np.int64] | None = None) -> None:
     """Refuse NaN and infinite values."""
     if array.dtype.kind == "f":
         row = _first_row(array, lambda part: ~np.isfinite(part))
         if row is not None:
-            raise ValueError(
-                f"{name} hold NaN or an infinite value (first in row {row}); remove or repair that episode"
-            )
+            fix = "" if begins is None else "; remove or repair that episode"
+            raise ValueError(f"{name} hold NaN or an infinite value (first in {_place(row, begins)}){fix}")
+
+
+def _place(row: int, begins: NDArray[np.int64] | None) -> str:
+    if begins is None:
+        return f"row {row}"
+    episode = int(np.searchsorted(begins, row, side="right")) - 1
+    return f"row {row}: step {row - begins[episode]} of episode {episode}"
+
+
+def _shape_hint(array: NDArray[Any], space: spaces.Space[Any]) -> str:
+    """Return what to do about a shape that is often given."""
+    shape = space.shape or ()
+    if isinstance(space, spaces.Discrete) and array.shape[1:] == (1,):
+        return "; drop the second axis with .squeeze(1)"
+    if isinstance(space, spaces.Discrete) and array.shape[1:] == (space.n,):
+        return "; for one-hot rows give .argmax(axis=1)"
+    if array.ndim == len(shape) + 2 and array.shape[2:] == shape:
+        return "; for arrays stacked by episode give lists: list(observations), list(actions)"
+    return ""
 
 
 def ending_flags(
@@ -124,20 +144,22 @@ def _cast(array: NDArray[Any], dtype: np.dtype[Any], space: spaces.Space[Any], n
         allowed = array.dtype.kind in "biuf" and np.can_cast(array.dtype, dtype, "same_kind")
     if not allowed:
         raise ValueError(
-            f"{name} are {array.dtype}, which cannot become the {dtype} of {in_words(space)} without loss; convert them"
+            f"{name} are {array.dtype}, which cannot become the {dtype} of {in_words(space)} without loss; "
+            f"{'whole numbers are converted by .astype(int)' if dtype.kind in 'iu' else 'convert them'}"
         )
     with np.errstate(over="ignore"):  # an overflow is an infinite value, refused afterwards
         return array.astype(dtype)
 
 
-def _check_values(array: NDArray[Any], space: spaces.Space[Any], name: str) -> None:
-    check_finite(array, name)
+def _check_values(array: NDArray[Any], space: spaces.Space[Any], name: str, begins: NDArray[np.int64] | None) -> None:
+    check_finite(array, name, begins)
     low, high = _limits(space, name)
     if low is None:
         return
     row = _first_row(array, lambda part: (part < low) | (part > high))
     if row is not None:
-        raise ValueError(f"{name} hold {array[row].tolist()} (row {row}), which is outside {in_words(space)}")
+        place = _place(row, begins)
+        raise ValueError(f"{name} hold {array[row].tolist()} ({place}), which is outside {in_words(space)}")
 
 
 def _limits(space: spaces.Space[Any], name: str) -> tuple[Any, Any]:

@@ -1,6 +1,7 @@
 """Collecting demonstrations from any policy, quickly and without favouring short episodes."""
 
 import contextlib
+import operator
 import random
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -64,7 +65,7 @@ def collect(
     :raises ValueError: if neither or both of ``n_episodes`` and ``n_timesteps`` are given, or something does not fit
     """
     quota = Quota(n_episodes, n_timesteps)
-    seed = None if seed is None else int(seed)  # Python's and Gymnasium's generators take no numpy integers
+    seed = None if seed is None else operator.index(seed)  # Python's and Gymnasium's generators take no numpy integers
     with _seeded(seed, deterministic, policy), _vec_env(env, quota.useful_envs(n_envs), n_envs) as venv:
         _check_normalised(policy, venv)
         inner, to_policy = raw_vec_env(venv)

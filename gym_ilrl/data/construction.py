@@ -21,8 +21,9 @@ def checked(demos: "Demonstrations") -> dict[str, Any]:
     checks.check_space(demos.action_space, "action")
     offsets = _checked_offsets(demos.offsets)
     n_steps, n_rows = int(offsets[-1]), int(offsets[-1]) + len(offsets) - 1
-    actions = checks.fit(demos.actions, demos.action_space, "actions")
-    observations = checks.fit(demos.observations, demos.observation_space, "observations")
+    actions = checks.fit(demos.actions, demos.action_space, "actions", offsets)
+    begins = offsets + np.arange(len(offsets))  # each episode has one observation more than actions
+    observations = checks.fit(demos.observations, demos.observation_space, "observations", begins)
     check_lengths("actions", actions, n_steps, f"episodes of {n_steps} steps in all")
     check_lengths("observations", observations, n_rows, f"{n_steps} actions in {len(offsets) - 1} episodes")
     infos = _checked_infos(demos.infos)

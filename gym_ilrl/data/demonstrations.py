@@ -91,6 +91,7 @@ class Demonstrations:
         episode_lengths: Sequence[int] | NDArray[np.integer[Any]] | None = None,
         infos: Mapping[str, Any] | None = None,
         metadata: dict[str, Any] | None = None,
+        without_final_observations: bool = False,
     ) -> SelfDemonstrations:
         """Build from plain arrays, in one of three layouts.
 
@@ -111,10 +112,13 @@ class Demonstrations:
         :param episode_lengths: steps of each episode
         :param infos: extras with as many rows as the observations; layouts 1 (a dict of lists) and 3
         :param metadata: anything that JSON can hold
+        :param without_final_observations: layouts 1 and 3 with as many observations as actions. Where the last action
+            of an episode led is unknown, so that step is dropped, the episode counts as truncated before it, and an
+            episode of one step is left out
         :raises ValueError: on anything malformed, naming it
         """
         arrays = layouts.Columns(observations, actions, rewards, terminations, truncations, infos)
-        parts = layouts.from_columns(arrays, next_observations, episode_lengths)
+        parts = layouts.from_columns(arrays, next_observations, episode_lengths, without_final_observations)
         return cls(**parts, **compatibility.describe(env), metadata=metadata or {})
 
     @classmethod

@@ -124,5 +124,8 @@ def check_lengths(name: str, arrays: Any, expected: int, reason: str) -> None:
             continue
         rows = len(array) if array.ndim else 0
         if rows != expected:
-            hint = "; each episode holds one observation more than actions" if "obs" in name or "info" in name else ""
+            holds_last = "obs" in name or "info" in name
+            hint = "; each episode holds one observation more than actions" if holds_last and rows < expected else ""
+            if name == "observations" and rows < expected:
+                hint += "; where the final ones were not recorded, from_arrays takes without_final_observations=True"
             raise ValueError(f"{label} has {rows} rows but {reason} need {expected}{hint}")

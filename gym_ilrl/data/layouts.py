@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from gym_ilrl.data import checks
 from gym_ilrl.data.construction import join_episodes
-from gym_ilrl.data.episode import Arrays, Episode, map_arrays
-from gym_ilrl.data.rearrange import offsets_of
+from gym_ilrl.data.episode import Arrays, Episode, check_lengths, map_arrays
+from gym_ilrl.data.rearrange import concatenate, offsets_of
 
 
 class Columns(NamedTuple):
@@ -23,7 +23,9 @@ class Columns(NamedTuple):
     infos: Mapping[str, Any] | None
 
 
-def from_columns(columns: Columns, next_observations: Any | None, episode_lengths: Any | None) -> dict[str, Any]:
+def from_columns(
+    columns: Columns, next_observations: Any | None, episode_lengths: Any | None, without_final_observations: bool
+) -> dict[str, Any]:
     """Return the fields from any of the three layouts of :meth:`Demonstrations.from_arrays`."""
     if isinstance(columns.observations, list | tuple):
         if next_observations is not None or episode_lengths is not None:
@@ -31,9 +33,17 @@ def from_columns(columns: Columns, next_observations: Any | None, episode_length
                 "observations are a list with one array an episode, which needs neither next_observations nor "
                 "episode_lengths; for flat data give arrays (numpy.asarray(observations))"
             )
-        return join_episodes(_split_lists(columns))
+        if not without_final_observations:
+            return join_episodes(_split_lists(columns))
+        episode_lengths = [len(actions) for actions in columns.actions]
+        columns = _joined_lists(columns)
     offsets = offsets_of(_lengths(columns, episode_lengths))
-    observations = map_arrays(np.asarray, columns.observations)
+    if without_final_observations:
+        if next_observations is not None:
+            raise ValueError("next_observations hold the final observations; leave without_final_observations out")
+        return _without_last_steps(columns, offsets)
+    columns = Columns(*(None if value is None else map_arrays(_own, value) for value in columns))
+    observations = columns.observations
     if next_observations is not None:
         if columns.infos is not None:
             raise ValueError("infos need a row for each episode's last observation; give observations in that layout")
@@ -47,7 +57,7 @@ def from_columns(columns: Columns, next_observations: Any | None, episode_length
     return {**fields, "offsets": offsets}
 
 
-def _split_lists(columns: Columns) -> list[Episode]:
+def _check_lists(columns: Columns) -> dict[str, Any]:
     n_episodes = len(columns.observations)
     infos = columns.infos or {}
     lists = {name: value for name, value in columns._asdict().items() if value is not None and name != "infos"}
@@ -56,13 +66,67 @@ def _split_lists(columns: Columns) -> list[Episode]:
             raise ValueError(
                 f"observations are a list of {n_episodes} episodes, so {name} must be one of the same length"
             )
+    return lists
+
+
+def _split_lists(columns: Columns) -> list[Episode]:
+    lists, infos = _check_lists(columns), columns.infos or {}
     return [
         Episode(
             **{name: value[i] for name, value in lists.items()},
             infos={key: value[i] for key, value in infos.items()} or None,
         )
-        for i in range(n_episodes)
+        for i in range(len(columns.observations))
     ]
+
+
+def _joined_lists(columns: Columns) -> Columns:
+    """Return flat arrays of lists that have one array an episode, observations as long as actions."""
+    _check_lists(columns)
+    infos = columns.infos
+    flat = {
+        name: None if value is None else concatenate([map_arrays(np.asarray, part) for part in value])
+        for name, value in columns._asdict().items()
+        if name != "infos"
+    }
+    return Columns(
+        **flat, infos=None if infos is None else {key: np.concatenate(value) for key, value in infos.items()}
+    )
+
+
+def _without_last_steps(columns: Columns, offsets: NDArray[np.int64]) -> dict[str, Any]:
+    """Return the fields without each episode's last step: its observation stays, as the final one."""
+    for name in ("observations", "rewards", "infos"):
+        value = getattr(columns, name)
+        arrays = None if value is None else map_arrays(np.asarray, value)
+        check_lengths(name, arrays, int(offsets[-1]), f"without_final_observations {offsets[-1]} actions")
+    lengths = np.diff(offsets)
+    if (lengths < 2).all():
+        raise ValueError("no episode has a second observation, so without_final_observations leaves no step")
+    rows = np.repeat(lengths > 1, lengths)
+    steps = rows.copy()
+    steps[offsets[1:][lengths > 0] - 1] = False
+    pick = {"observations": rows, "infos": rows, "actions": steps, "rewards": steps}
+    fields: dict[str, Any] = {"terminations": None, "truncations": None}
+    for name, chosen in pick.items():
+        value = getattr(columns, name)
+        fields[name] = None if value is None else _picked(value, chosen)
+    return {**fields, "offsets": offsets_of(lengths[lengths > 1] - 1)}
+
+
+def _picked(arrays: Any, rows: NDArray[np.bool_]) -> Arrays:
+    return map_arrays(lambda array: np.asarray(array)[rows], arrays)
+
+
+def _own(values: Any) -> NDArray[Any]:
+    """Return ``values`` as an array that the caller cannot change; what nobody can write to is not copied."""
+    array = np.asarray(values)
+    owner: Any = array
+    while isinstance(owner, np.ndarray):
+        if owner.flags.writeable:
+            return array.copy()
+        owner = owner.base
+    return array
 
 
 def _lengths(columns: Columns, episode_lengths: Any | None) -> NDArray[np.int64]:

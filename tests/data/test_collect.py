@@ -423,3 +423,21 @@ def test_an_info_that_changes_its_shape_is_refused(values):
 def test_a_numpy_integer_is_a_seed():
     ours, theirs = (collect(one, TableEnv((3,)), n_episodes=1, seed=seed) for seed in (np.int64(7), 7))
     assert ours == theirs
+
+
+@pytest.mark.parametrize(
+    ("policy", "message"),
+    [
+        (lambda observation: int(observation[2] > 0), r"batch of observations, here of shape \(1, 4\)"),
+        (lambda observations: (np.zeros(len(observations), int), None), "pair"),
+        ("model.zip", "load a saved model first"),
+    ],
+)
+def test_a_policy_that_is_none_is_refused_with_the_fix(policy: object, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        collect(policy, "CartPole-v1", n_episodes=1)
+
+
+def test_a_seed_with_a_fraction_is_refused() -> None:
+    with pytest.raises(TypeError, match="integer"):
+        collect(lambda observations: np.zeros(len(observations), int), "CartPole-v1", n_episodes=1, seed=1.5)

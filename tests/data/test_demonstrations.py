@@ -232,7 +232,7 @@ def test_flat_dict_observations_and_an_unfinished_last_episode():
         ({"observations": np.full((3, 2), 1e300)}, "NaN or an infinite"),  # more than float32 holds
         ({"observations": np.full((3, 2), "a")}, "cannot become the float32"),
         ({"observations": {"a": np.zeros((3, 2))}}, "shape|have"),
-        ({"actions": np.array([0, 3])}, r"3 \(row 1\).*outside"),
+        ({"actions": np.array([0, 3])}, r"3 \(row 1: step 1 of episode 0\).*outside"),
         ({"actions": np.array([-1, 0])}, "outside"),
         ({"actions": np.array([0.0, 1.0])}, "cannot become the int64"),
         ({"actions": np.zeros((2, 1), int)}, "shape"),
@@ -375,3 +375,54 @@ def test_episodes_are_selected_by_booleans_but_by_no_other_kind():
     for index in ([True], [0.7], "a", None):
         with pytest.raises(ValueError, match="selected by"):
             demos[index]
+
+
+def test_without_final_observations_the_last_step_of_each_episode_is_dropped() -> None:
+    rows, acts = np.arange(18, dtype=np.float32).reshape(6, 3), np.linspace(-1, 1, 6, dtype=np.float32)[:, None]
+    lengths = [3, 1, 2]
+    flat = Demonstrations.from_arrays(
+        rows, acts, "Pendulum-v1", rewards=np.arange(6.0), episode_lengths=lengths, without_final_observations=True
+    )
+    cuts = np.cumsum(lengths)[:-1]
+    lists = Demonstrations.from_arrays(
+        np.split(rows, cuts),
+        np.split(acts, cuts),
+        "Pendulum-v1",
+        rewards=np.split(np.arange(6.0), cuts),
+        without_final_observations=True,
+    )
+    assert flat == lists
+    np.testing.assert_array_equal(flat.observations, rows[[0, 1, 2, 4, 5]])
+    np.testing.assert_array_equal(flat.actions, acts[[0, 1, 4]])
+    np.testing.assert_array_equal(flat.rewards, [0, 1, 4])
+    assert not flat.terminations.any()
+    assert flat.truncations.tolist() == [False, True, True]
+    with pytest.raises(ValueError, match="without_final_observations=True"):
+        Demonstrations.from_arrays(rows, acts, "Pendulum-v1", episode_lengths=lengths)
+
+
+def test_what_the_caller_writes_afterwards_does_not_reach_the_demonstrations() -> None:
+    rows, acts, rewards = np.zeros((5, 3), np.float32), np.zeros((4, 1), np.float32), np.zeros(4)
+    demos = Demonstrations.from_arrays(rows, acts, "Pendulum-v1", rewards=rewards, episode_lengths=[4])
+    for array in (rows, acts, rewards):
+        array[:] = np.nan
+    assert np.isfinite(demos.observations).all()
+    assert np.isfinite(demos.actions).all()
+    assert np.isfinite(demos.returns()).all()
+
+
+@pytest.mark.parametrize(
+    ("actions", "fix"),
+    [(np.zeros((4, 1), int), r"\(n,\); .*squeeze"), (np.eye(2)[[0, 1, 0, 1]], "argmax"), (np.zeros(4), r"astype\(int")],
+)
+def test_actions_of_a_usual_wrong_form_are_refused_with_the_fix(actions: np.ndarray, fix: str) -> None:
+    with pytest.raises(ValueError, match=fix):
+        Demonstrations.from_arrays(np.zeros((5, 4), np.float32), actions, "CartPole-v1", episode_lengths=[4])
+
+
+def test_a_bad_value_is_named_by_episode_and_step() -> None:
+    observations = [np.zeros((3, 3), np.float32), np.zeros((4, 3), np.float32)]
+    observations[1][2] = np.nan
+    actions = [np.zeros((2, 1), np.float32), np.zeros((3, 1), np.float32)]
+    with pytest.raises(ValueError, match=r"step 2 of episode 1.*repair that episode"):
+        Demonstrations.from_arrays(observations, actions, "Pendulum-v1")
