@@ -37,12 +37,14 @@ def from_columns(
             return join_episodes(_split_lists(columns))
         episode_lengths = [len(actions) for actions in columns.actions]
         columns = _joined_lists(columns)
+    elif next_observations is None and not without_final_observations:
+        _refuse_stacked(columns)
     offsets = offsets_of(_lengths(columns, episode_lengths))
     if without_final_observations:
         if next_observations is not None:
             raise ValueError("next_observations hold the final observations; leave without_final_observations out")
         return _without_last_steps(columns, offsets)
-    columns = Columns(*(None if value is None else map_arrays(_own, value) for value in columns))
+    columns = Columns(*[None if value is None else _owned(value) for value in columns])
     observations = columns.observations
     if next_observations is not None:
         if columns.infos is not None:
@@ -80,9 +82,22 @@ def _split_lists(columns: Columns) -> list[Episode]:
     ]
 
 
+def _refuse_stacked(columns: Columns) -> None:
+    """Refuse ``(episodes, T + 1, ...)`` beside ``(episodes, T, ...)``: flat data never has as many rows of both."""
+    given = [() if isinstance(part, Mapping) else np.shape(part) for part in columns[:2]]
+    rows, steps = given
+    if len(rows) > 2 and len(steps) > 1 and rows[:2] == (steps[0], steps[1] + 1):
+        raise ValueError(
+            f"observations {rows} and actions {steps} are stacked by episode; give lists with one array an episode: "
+            "list(observations), list(actions)"
+        )
+
+
 def _joined_lists(columns: Columns) -> Columns:
     """Return flat arrays of lists that have one array an episode, observations as long as actions."""
-    _check_lists(columns)
+    for name, value in _check_lists(columns).items():
+        for i, (part, actions) in enumerate(zip(value, columns.actions, strict=True)):
+            check_lengths(f"{name}[{i}]", map_arrays(np.asarray, part), len(actions), f"{len(actions)} actions")
     infos = columns.infos
     flat = {
         name: None if value is None else concatenate([map_arrays(np.asarray, part) for part in value])
@@ -118,13 +133,18 @@ def _picked(arrays: Any, rows: NDArray[np.bool_]) -> Arrays:
     return map_arrays(lambda array: np.asarray(array)[rows], arrays)
 
 
+def _owned(arrays: Any) -> Any:
+    return map_arrays(_own, arrays)
+
+
 def _own(values: Any) -> NDArray[Any]:
     """Return ``values`` as an array that the caller cannot change; what nobody can write to is not copied."""
-    array = np.asarray(values)
+    array: NDArray[Any] = np.asarray(values)
     owner: Any = array
     while isinstance(owner, np.ndarray):
         if owner.flags.writeable:
-            return array.copy()
+            copy: NDArray[Any] = array.copy()
+            return copy
         owner = owner.base
     return array
 

@@ -426,3 +426,11 @@ def test_a_bad_value_is_named_by_episode_and_step() -> None:
     actions = [np.zeros((2, 1), np.float32), np.zeros((3, 1), np.float32)]
     with pytest.raises(ValueError, match=r"step 2 of episode 1.*repair that episode"):
         Demonstrations.from_arrays(observations, actions, "Pendulum-v1")
+
+
+@pytest.mark.parametrize("lengths", [None, [4, 4, 4]])
+def test_arrays_stacked_by_episode_are_refused_with_the_fix(lengths: list[int] | None) -> None:
+    observations, actions = np.zeros((3, 5, 4), np.float32), np.zeros((3, 4), int)
+    with pytest.raises(ValueError, match=r"list\(observations\)"):
+        Demonstrations.from_arrays(observations, actions, "CartPole-v1", episode_lengths=lengths)
+    assert len(Demonstrations.from_arrays(list(observations), list(actions), "CartPole-v1")) == 3
