@@ -84,7 +84,7 @@ def _split_lists(columns: Columns) -> list[Episode]:
 
 def _refuse_stacked(columns: Columns) -> None:
     """Refuse ``(episodes, T + 1, ...)`` beside ``(episodes, T, ...)``: flat data never has as many rows of both."""
-    given = [() if isinstance(part, Mapping) else np.shape(part) for part in columns[:2]]
+    given: list[tuple[int, ...]] = [() if isinstance(part, Mapping) else np.shape(part) for part in columns[:2]]
     rows, steps = given
     if len(rows) > 2 and len(steps) > 1 and rows[:2] == (steps[0], steps[1] + 1):
         raise ValueError(
