@@ -3,14 +3,13 @@
 import difflib
 import importlib
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec, find_highest_version, get_env_id, parse_env_id
 
 from gym_ilrl.experts.base import Expert, PolicyPredictor, PrivilegedExpert
-from gym_ilrl.experts.standard import CHANGING_WRAPPERS
+from gym_ilrl.experts.standard import check_unchanged, no_spec, single_environment
 
 ExpertFactory = Callable[[gym.Env[Any, Any]], PolicyPredictor]
 
@@ -64,7 +63,7 @@ def expert(env: str | gym.Env[Any, Any] | Any, **env_kwargs: Any) -> PolicyPredi
             "environment; leave them out"
         )
     if isinstance(env, gym.Env) and not isinstance(env, gym.vector.VectorEnv):
-        return _bound(find_factory(_spec_id(env.spec, env))(env), env)
+        return _bound(_made(find_factory(_spec_id(env.spec, env)), env), env)
     if hasattr(env, "env_is_wrapped"):
         return _expert_of_vec_env(env)
     raise TypeError(
@@ -100,8 +99,10 @@ def find_factory(env_id: str) -> ExpertFactory:
     factory = _FACTORIES.get(env_id) or _FACTORIES.get(get_env_id(namespace, name, None))
     if factory is None:
         near = ", ".join(difflib.get_close_matches(env_id, _FACTORIES, n=3))
+        meant = next((known for known in gym.registry if known.lower() == env_id.lower() and known != env_id), None)
         raise LookupError(
-            f"no expert is known for {env_id!r}{f' (but for {near})' if near else ''}: bring any object with "
+            f"no expert is known for {env_id!r}{f', did you mean {meant!r}?' if meant else ''}"
+            f"{f' (but for {near})' if near and not meant else ''}: bring any object with "
             "Stable-Baselines3's predict(), such as a trained model, or make yours known with "
             f"gym_ilrl.register_expert({get_env_id(namespace, name, None)!r}, factory)"
         )
@@ -128,36 +129,28 @@ def _expert_of_id(env_id: str, env_kwargs: dict[str, Any]) -> PolicyPredictor:
 
 
 def _expert_of_vec_env(venv: Any) -> PolicyPredictor:
-    in_this_process = getattr(venv.unwrapped, "envs", None)
-    if in_this_process:
-        env = in_this_process[0]
-        found = find_factory(_spec_id(env.spec, env))(env)
-        wrapped = False  # the expert has looked at the wrappers itself
-    else:
-        spec = venv.get_attr("spec")[0]
-        factory = find_factory(_spec_id(spec, venv))
-        kwargs = {key: value for key, value in spec.kwargs.items() if key != "render_mode"}
-        found = _closing(gym.make(replace(spec, kwargs=kwargs, additional_wrappers=())), factory)
-        wrapped = any(any(venv.env_is_wrapped(wrapper)) for wrapper in CHANGING_WRAPPERS)
+    with single_environment(venv) as env:
+        found = _made(find_factory(_spec_id(env.spec, env)), env)
     if isinstance(found, Expert) and not isinstance(found, PrivilegedExpert):
-        _check_spaces(found, venv, wrapped)
+        check_unchanged(found, venv)
     return _bound(found, venv)
-
-
-def _check_spaces(found: Expert, venv: Any, wrapped: bool) -> None:
-    same_spaces = (venv.observation_space, venv.action_space) == (found.observation_space, found.action_space)
-    if wrapped or not same_spaces:
-        raise ValueError(
-            f"{type(found).__name__} observes {found.observation_space} and acts in {found.action_space}, and wrappers "
-            f"in this {type(venv).__name__} change them; ask for the expert by the environment's id"
-        )
 
 
 def _closing(env: gym.Env[Any, Any], factory: ExpertFactory) -> PolicyPredictor:
     try:
-        return factory(env)
+        return _made(factory, env)
     finally:
         env.close()
+
+
+def _made(factory: ExpertFactory, env: gym.Env[Any, Any]) -> PolicyPredictor:
+    found: Any = factory(env)
+    if not hasattr(found, "predict"):
+        raise TypeError(
+            f"an expert's factory is called with the environment and must return something with predict(), and this "
+            f"one returned {type(found).__name__}; to register a policy, register a function that returns it"
+        )
+    return cast(PolicyPredictor, found)
 
 
 def _bound(found: PolicyPredictor, env: Any) -> PolicyPredictor:
@@ -166,8 +159,5 @@ def _bound(found: PolicyPredictor, env: Any) -> PolicyPredictor:
 
 def _spec_id(spec: EnvSpec | None, env: Any) -> str:
     if spec is None:
-        raise LookupError(
-            f"this {type(env).__name__} has no spec that tells which environment it is; make it with gymnasium.make(), "
-            "or ask for its expert by id"
-        )
+        raise LookupError(no_spec(env))
     return spec.id
