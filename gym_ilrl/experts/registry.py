@@ -101,7 +101,7 @@ def find_factory(env_id: str) -> ExpertFactory:
         near = ", ".join(difflib.get_close_matches(env_id, _FACTORIES, n=3))
         meant = next((known for known in gym.registry if known.lower() == env_id.lower() and known != env_id), None)
         raise LookupError(
-            f"no expert is known for {env_id!r}{f', did you mean {meant!r}?' if meant else ''}"
+            f"no expert is known for {env_id!r}{f' (did you mean {meant!r}?)' if meant else ''}"
             f"{f' (but for {near})' if near and not meant else ''}: bring any object with "
             "Stable-Baselines3's predict(), such as a trained model, or make yours known with "
             f"gym_ilrl.register_expert({get_env_id(namespace, name, None)!r}, factory)"
@@ -144,7 +144,12 @@ def _closing(env: gym.Env[Any, Any], factory: ExpertFactory) -> PolicyPredictor:
 
 
 def _made(factory: ExpertFactory, env: gym.Env[Any, Any]) -> PolicyPredictor:
-    found: Any = factory(env)
+    try:
+        found: Any = factory(env)
+    except TypeError as error:
+        raise TypeError(
+            f"{error}; an expert's factory is called with the environment and must return something with predict()"
+        ) from error
     if not hasattr(found, "predict"):
         raise TypeError(
             f"an expert's factory is called with the environment and must return something with predict(), and this "

@@ -67,6 +67,7 @@ def test_messages_name_what_helps(monkeypatch):
     with pytest.raises(LookupError, match=r"any function or object with predict\(\)"):
         expert(CartPoleEnv())
     monkeypatch.setattr(registry, "_FACTORIES", dict(registry._FACTORIES))
-    register_expert("CartPole", lambda observations: np.zeros(len(np.atleast_1d(observations))))
-    with pytest.raises(TypeError, match=r"called with the environment and must return something with predict\(\)"):
-        expert("CartPole-v1")
+    for policy in (lambda observations: observations[:, 2] > 0, lambda observations: np.zeros(2)):
+        register_expert("CartPole", policy)
+        with pytest.raises(TypeError, match=r"called with the environment and must return something with predict\(\)"):
+            expert("CartPole-v1")
