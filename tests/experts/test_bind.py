@@ -13,7 +13,7 @@ from gym_ilrl.algorithms.labeller import Labeller
 from gym_ilrl.experts import registry
 from gym_ilrl.experts.registry import expert, register_expert
 
-MAP = ["SHFF", "FHFF", "FFFF", "HHFG"]  # only one way
+MAP = ["SFFF", "HHHF", "HHHF", "HHHG"]  # on the default map, its only way leads into holes
 
 
 def test_a_wrapper_that_changes_observations_is_refused():
