@@ -2,7 +2,7 @@
 
 import math
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, cast
 
 import torch as th
@@ -22,16 +22,16 @@ from gym_ilrl.losses.imitation import imitation_loss
 class FitOptions:
     """How a policy is fitted; :class:`~gym_ilrl.algorithms.bc.BC` documents each field as its own argument."""
 
-    batch_size: int = 64
-    ent_coef: float = 0.0
-    max_grad_norm: float | None = None
-    validation_fraction: float = 0.0
-    patience: int | None = None
-    log_std: str = "clamp"
-    log_std_bounds: tuple[float, float] = (-2.0, 0.5)
-    class_weight: str | None = None
-    sequence_length: int | None = None
-    loss_kwargs: dict[str, Any] = field(default_factory=dict)
+    batch_size: int
+    ent_coef: float
+    max_grad_norm: float | None
+    validation_fraction: float
+    patience: int | None
+    log_std: str
+    log_std_bounds: tuple[float, float]
+    class_weight: str | None
+    sequence_length: int | None
+    loss_kwargs: dict[str, Any]
 
 
 class Fit:

@@ -38,6 +38,7 @@ class Labeller:
         resolved = resolve_expert(expert, env)
         self._expert = resolved.bind(env) if hasattr(resolved, "bind") else resolved
         self._state: Any = None
+        self.needs_masks = self._takes_masks()  # whether the expert is to be told which actions are allowed
 
     @property
     def can_label_later(self) -> bool:
@@ -48,9 +49,7 @@ class Labeller:
             return type(self._expert).predict in _MEMORYLESS and _has_no_memory(self._expert.policy)
         return isinstance(self._expert, BasePolicy) and _has_no_memory(self._expert)
 
-    @property
-    def needs_masks(self) -> bool:
-        """True if the expert is to be told which actions are allowed."""
+    def _takes_masks(self) -> bool:
         if isinstance(self._expert, BaseAlgorithm | BasePolicy):
             return isinstance(getattr(self._expert, "policy", self._expert), MaskableActorCriticPolicy)
         return takes_action_masks(self._expert)
@@ -62,7 +61,7 @@ class Labeller:
 
         :param observations: a batch, raw
         :param episode_starts: of shape ``(n,)``, for experts with a memory
-        :param masks: of shape ``(n, number of masks)``, for experts that :attr:`needs_masks`
+        :param masks: of shape ``(n, number of masks)``, for experts that ``needs_masks``
         :raises ValueError: if the answer is no batch of actions
         """
         options = {"action_masks": masks} if self.needs_masks else {}

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from gym_ilrl.algorithms.label_journal import LabelJournal
 from gym_ilrl.algorithms.labeller import Labeller
 from gym_ilrl.algorithms.training_set import Labels
+from gym_ilrl.data.episode import map_arrays
 
 
 class RoundLabels:
@@ -54,7 +55,13 @@ class RoundLabels:
             by_time = by_time._replace(actions=answers)
             self._write(by_time, n_steps)
         order = np.arange(len(by_time.actions)).reshape(n_steps, -1).T.ravel()
-        return Labels(*(_taken(column, order) for column in by_time))
+        masks = by_time.action_masks
+        return Labels(
+            map_arrays(lambda array: array[order], by_time.observations),
+            by_time.actions[order],
+            by_time.episode_starts[order],
+            None if masks is None else masks[order],
+        )
 
     def _write(self, labels: Labels, n_steps: int) -> None:
         if self._journal is not None:
@@ -66,9 +73,3 @@ def _joined(batches: list[Any]) -> Any:
     if isinstance(batches[0], dict):
         return {key: np.concatenate([batch[key] for batch in batches]) for key in batches[0]}
     return np.concatenate(batches)
-
-
-def _taken(column: Any, order: NDArray[np.int64]) -> Any:
-    if isinstance(column, dict):
-        return {key: value[order] for key, value in column.items()}
-    return None if column is None else column[order]

@@ -7,10 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gym_ilrl.envs.grid_maze import GridMazeEnv
-from gym_ilrl.experts.planning import greedy_actions, value_iteration
+from gym_ilrl.experts.planning import greedy_actions, planning_horizon, value_iteration
 from gym_ilrl.experts.standard import StandardExpert
-
-_UNLIMITED = 1000  # steps: the horizon planned for where the environment has no time limit
 
 
 class GridMazeExpert(StandardExpert):
@@ -27,7 +25,7 @@ class GridMazeExpert(StandardExpert):
         maze = env.unwrapped
         if not isinstance(maze, GridMazeEnv):
             raise TypeError(f"GridMazeExpert needs an ilrl/GridMaze-v0 and was given {maze!r}")
-        horizon = (env.spec.max_episode_steps if env.spec is not None else None) or _UNLIMITED
+        horizon = planning_horizon(env.spec)
         self.gamma = 1.0 - 1.0 / max(horizon, 2)
         # the goal leads to itself without reward, so the probability of ending needs not be taken out
         transitions, rewards = maze.transition_matrix, maze.reward

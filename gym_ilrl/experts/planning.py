@@ -9,14 +9,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from gymnasium.envs.registration import EnvSpec
 from numpy.typing import NDArray
 from scipy import sparse
 
 Outcome = tuple[float, int, float, bool]  # probability, next state, reward, terminated
 ToyTextModel = Mapping[int, Mapping[int, Sequence[Outcome]]]
 
+_UNLIMITED = 1000  # steps: the horizon planned for where there is no time limit
 _TOLERANCE = 1e-10  # of the values, relative to the largest one
 _TIE = 1e-9  # actions whose values differ by less, relative to the largest one, are equally good: the first wins
+
+
+def planning_horizon(spec: EnvSpec | None) -> int:
+    """Return the time limit of an environment, or 1000 where it has none."""
+    return (spec.max_episode_steps if spec is not None else None) or _UNLIMITED
 
 
 def greedy_policy(P: ToyTextModel, gamma: float = 0.99) -> NDArray[np.int64]:

@@ -5,10 +5,8 @@ from typing import Any
 import gymnasium as gym
 from numpy.typing import NDArray
 
-from gym_ilrl.experts.planning import greedy_policy
+from gym_ilrl.experts.planning import greedy_policy, planning_horizon
 from gym_ilrl.experts.standard import StandardExpert
-
-_UNLIMITED = 1000  # steps: the horizon planned for where the environment sets none
 
 
 class PlannedExpert(StandardExpert):
@@ -24,7 +22,7 @@ class PlannedExpert(StandardExpert):
     def __init__(self, env: gym.Env[Any, Any]) -> None:
         super().__init__(env)
         model: Any = env.unwrapped
-        horizon = (env.spec.max_episode_steps if env.spec is not None else None) or _UNLIMITED
+        horizon = planning_horizon(env.spec)
         self._actions = greedy_policy(model.P, gamma=1 - 1 / horizon)
 
     def act(self, observations: NDArray[Any]) -> NDArray[Any]:

@@ -1,5 +1,7 @@
 """The fit against solutions in closed form."""
 
+from dataclasses import replace
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from gymnasium import spaces
 from stable_baselines3.common.torch_layers import FlattenExtractor
 
 from gym_ilrl import BC, Demonstrations
-from gym_ilrl.algorithms.fit import Fit, FitOptions, balanced_weights, held_out_labels
+from gym_ilrl.algorithms.fit import Fit, balanced_weights, held_out_labels
 
 LINEAR = {"net_arch": [], "features_extractor_class": FlattenExtractor}
 RNG = np.random.default_rng(0)
@@ -186,7 +188,9 @@ def test_batch_larger_than_the_data_is_all_of_it(counted):
 def test_every_label_is_seen_once_an_epoch(linear_expert):
     _, _, demos = linear_expert
     model = BC(demonstrations=demos)
-    fit = Fit(model.policy, model._labelled_demonstrations(), FitOptions(batch_size=48), th.Generator())
+    fit = Fit(
+        model.policy, model._labelled_demonstrations(), replace(model._fit_options(), batch_size=48), th.Generator()
+    )
     seen = [fit._minibatches.draw().actions for _ in range(25)]
     assert {len(batch) for batch in seen} == {48}
     _, counts = np.unique(th.cat(seen).numpy(), axis=0, return_counts=True)
