@@ -37,7 +37,19 @@ _MODULE_OF = {
 __all__ = ["__version__", *_MODULE_OF]
 
 
-_PACKAGES = ("algorithms", "data", "envs", "experts", "losses", "wrappers")
+_PACKAGES = (
+    "algorithms",
+    "buffers",
+    "callbacks",
+    "data",
+    "envs",
+    "experts",
+    "interop",
+    "losses",
+    "policies",
+    "supervised",
+    "wrappers",
+)
 
 
 def __getattr__(name: str) -> Any:

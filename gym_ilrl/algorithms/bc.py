@@ -18,15 +18,17 @@ from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedul
 from stable_baselines3.common.utils import safe_mean
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from gym_ilrl.algorithms.checks import check_options, check_policy_options, demonstrations_of, is_recurrent
-from gym_ilrl.algorithms.fit import Fit, FitOptions
+from gym_ilrl.algorithms.checks import check_options, check_policy_options
 from gym_ilrl.algorithms.host import AlgorithmT, build_policy, check_policy_class, hand_over, resolve_base
 from gym_ilrl.algorithms.no_environment import NoEnvironment
 from gym_ilrl.algorithms.numbering import as_in_environment, counts_from_zero
-from gym_ilrl.algorithms.optimizer import optimizer_name, tune_optimizer
-from gym_ilrl.algorithms.training_set import TrainingSet, labels_of
-from gym_ilrl.algorithms.vec_normalize import seed_statistics
 from gym_ilrl.data.demonstrations import Demonstrations
+from gym_ilrl.data.given import demonstrations_of
+from gym_ilrl.losses.kinds import is_recurrent
+from gym_ilrl.supervised.fit import Fit, FitOptions
+from gym_ilrl.supervised.optimizer import optimizer_name, tune_optimizer
+from gym_ilrl.supervised.training_set import TrainingSet, labels_of
+from gym_ilrl.supervised.vec_normalize import seed_statistics
 
 SelfBC = TypeVar("SelfBC", bound="BC")
 

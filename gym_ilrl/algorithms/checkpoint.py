@@ -7,9 +7,9 @@ from stable_baselines3.common.save_util import load_from_zip_file
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
 from gym_ilrl.algorithms.label_journal import LabelJournal
-from gym_ilrl.algorithms.training_set import TrainingSet
 from gym_ilrl.data.demonstrations import Demonstrations
 from gym_ilrl.data.raw_env import raw_vec_env
+from gym_ilrl.supervised.training_set import TrainingSet
 
 if TYPE_CHECKING:
     from gym_ilrl.algorithms.dagger import DAgger

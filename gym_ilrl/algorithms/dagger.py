@@ -20,14 +20,14 @@ from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedul
 from gym_ilrl.algorithms.bc import BC, new_seed
 from gym_ilrl.algorithms.beta_schedules import BetaSchedule, resolve_beta_schedule
 from gym_ilrl.algorithms.checkpoint import Checkpoint
-from gym_ilrl.algorithms.checks import require_positive_int
-from gym_ilrl.algorithms.fit import Fit, FitOptions, can_hold_out
 from gym_ilrl.algorithms.labeller import Labeller, check_expert
 from gym_ilrl.algorithms.no_environment import is_no_environment
 from gym_ilrl.algorithms.raw_observations import raw_observations
 from gym_ilrl.algorithms.round_labels import RoundLabels
-from gym_ilrl.algorithms.training_set import Labels, TrainingSet, labels_of
+from gym_ilrl.arguments import require_positive_int
 from gym_ilrl.data.demonstrations import Demonstrations
+from gym_ilrl.supervised.fit import Fit, FitOptions, can_hold_out
+from gym_ilrl.supervised.training_set import Labels, TrainingSet, labels_of
 
 SelfDAgger = TypeVar("SelfDAgger", bound="DAgger")
 

@@ -9,8 +9,8 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from gym_ilrl.algorithms.training_set import Labels
 from gym_ilrl.data import space_json
+from gym_ilrl.supervised.training_set import Labels
 
 
 class LabelJournal:

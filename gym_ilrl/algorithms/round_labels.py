@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from gym_ilrl.algorithms.label_journal import LabelJournal
 from gym_ilrl.algorithms.labeller import Labeller
-from gym_ilrl.algorithms.training_set import Labels
 from gym_ilrl.data.episode import map_arrays
+from gym_ilrl.supervised.training_set import Labels
 
 
 class RoundLabels:

@@ -16,7 +16,7 @@ from stable_baselines3.common.vec_env import VecNormalize
 
 from gym_ilrl import DAgger
 from gym_ilrl.algorithms.label_journal import LabelJournal
-from gym_ilrl.algorithms.training_set import Labels
+from gym_ilrl.supervised.training_set import Labels
 
 SCRIPT = Path(__file__).with_name("killed_run.py")
 CART_POLE = {"n_steps": 20, "n_epochs": 1, "seed": 0}

@@ -11,7 +11,7 @@ from gymnasium import spaces
 from stable_baselines3.common.torch_layers import FlattenExtractor
 
 from gym_ilrl import BC, Demonstrations
-from gym_ilrl.algorithms.fit import Fit, balanced_weights, held_out_labels
+from gym_ilrl.supervised.fit import Fit, balanced_weights, held_out_labels
 
 LINEAR = {"net_arch": [], "features_extractor_class": FlattenExtractor}
 RNG = np.random.default_rng(0)

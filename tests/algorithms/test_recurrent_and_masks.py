@@ -11,8 +11,8 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.evaluation import evaluate_policy
 
 from gym_ilrl import BC, DAgger, Demonstrations, collect
-from gym_ilrl.algorithms.minibatches import cut_windows
-from gym_ilrl.algorithms.training_set import Labels, TrainingSet
+from gym_ilrl.supervised.minibatches import cut_windows
+from gym_ilrl.supervised.training_set import Labels, TrainingSet
 
 
 class RememberFirst(gym.Env):

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import torch as th
 
-from gym_ilrl.algorithms.training_set import TrainingSet
 from gym_ilrl.losses.batch import ImitationBatch
+from gym_ilrl.supervised.training_set import TrainingSet
 
 
 class Minibatches:

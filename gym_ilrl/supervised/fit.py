@@ -9,13 +9,13 @@ import torch as th
 from gymnasium import spaces
 from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 
-from gym_ilrl.algorithms.checks import has_free_deviation
-from gym_ilrl.algorithms.minibatches import Minibatches
-from gym_ilrl.algorithms.training_set import TrainingSet
 from gym_ilrl.losses.actions import encode_actions
 from gym_ilrl.losses.actor import actor_optimizer, actor_parameters
 from gym_ilrl.losses.batch import ImitationBatch
 from gym_ilrl.losses.imitation import imitation_loss
+from gym_ilrl.losses.kinds import has_free_deviation
+from gym_ilrl.supervised.minibatches import Minibatches
+from gym_ilrl.supervised.training_set import TrainingSet
 
 
 @dataclass(frozen=True)
@@ -41,16 +41,22 @@ class Fit:
     :param training_set: the labels
     :param options: how
     :param generator: decides the order of the labels
+    :param optimizer: of the actor's parameters; by default the policy's own, which may hold the critic's too
     :raises ValueError: if labels are to be held out and there is one episode only
     """
 
     tolerance = 1e-3  # an epoch that lowers the loss by less than this share of it has not lowered it
 
     def __init__(
-        self, policy: BasePolicy, training_set: TrainingSet, options: FitOptions, generator: th.Generator
+        self,
+        policy: BasePolicy,
+        training_set: TrainingSet,
+        options: FitOptions,
+        generator: th.Generator,
+        optimizer: th.optim.Optimizer | None = None,
     ) -> None:
         self._policy, self._options = policy, options
-        self.optimizer, self._parameters = actor_optimizer(policy), actor_parameters(policy)
+        self.optimizer, self._parameters = optimizer or actor_optimizer(policy), actor_parameters(policy)
         self._optimised = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
         held_out = held_out_labels(training_set.episode_starts, options.validation_fraction)
         training, validation = th.nonzero(~held_out).flatten(), th.nonzero(held_out).flatten()

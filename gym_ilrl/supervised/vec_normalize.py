@@ -5,7 +5,7 @@ from typing import Any
 from stable_baselines3.common.running_mean_std import RunningMeanStd
 from stable_baselines3.common.vec_env import VecNormalize
 
-from gym_ilrl.algorithms.training_set import channels_as_in
+from gym_ilrl.supervised.training_set import channels_as_in
 
 
 def seed_statistics(vec_normalize: VecNormalize, observations: Any) -> None:

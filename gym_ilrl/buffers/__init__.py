@@ -1,0 +1,1 @@
+"""Replay buffers with demonstrations beside the online data."""
