@@ -42,8 +42,8 @@ class GradientCallback(BaseCallback, ABC):
     ) -> None:
         super().__init__(verbose)
         require(clip in ("separate", "joint"), "clip", clip, "'separate' or 'joint'")
-        norm_is_valid = max_grad_norm in (None, "host") or (is_number(max_grad_norm) and float(max_grad_norm) > 0)  # type: ignore[arg-type]
-        require(norm_is_valid, "max_grad_norm", max_grad_norm, "a positive number, 'host', or None")
+        is_norm = max_grad_norm in (None, "host") or (is_number(max_grad_norm) and float(max_grad_norm) > 0)
+        require(is_norm, "max_grad_norm", max_grad_norm, "a positive number, 'host', or None")
         self.clip = clip
         self.max_grad_norm = max_grad_norm
         self._hook: hooks.Hook | None = None
@@ -121,7 +121,7 @@ class GradientCallback(BaseCallback, ABC):
             limit = getattr(self.model, "max_grad_norm", None)
         if limit is None or self.clip == "joint" or isinstance(self.model, TRPO):
             return 1.0
-        norm = th.linalg.vector_norm(th.stack(th._foreach_norm(gradients))).item()
+        norm = float(th.linalg.vector_norm(th.stack(th._foreach_norm(gradients))))
         return min(1.0, float(limit) / (norm + 1e-6))
 
     def __getstate__(self) -> dict[str, Any]:
