@@ -12,6 +12,7 @@ _ENVIRONMENTS: dict[str, tuple[str, str, int | None]] = {
     "ilrl/LaneKeeping-v0": ("gym_ilrl.envs.lane_keeping", "LaneKeeping", 600),
     "ilrl/Tightrope-v0": ("gym_ilrl.envs.tightrope", "Tightrope", None),
     "ilrl/GridMaze-v0": ("gym_ilrl.envs.grid_maze", "GridMaze", 200),
+    "ilrl/SparsePointMaze-v0": ("gym_ilrl.envs.sparse_point_maze", "SparsePointMaze", 250),
 }
 
 

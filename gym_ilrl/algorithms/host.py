@@ -13,6 +13,7 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv, Schedule
 
 from gym_ilrl.algorithms.no_environment import NoEnvironment
+from gym_ilrl.losses.actor import copy_actor_to_target
 
 AlgorithmT = TypeVar("AlgorithmT", bound=BaseAlgorithm)
 
@@ -103,8 +104,5 @@ def hand_over(
             f"the cloned {policy_class.__name__} does not fit into {algorithm.__name__} "
             f"(clone with base={algorithm.__name__}, and with the same policy_kwargs): {error}"
         ) from error
-    for name in ("actor", "q_net", "quantile_net"):  # cloning moved the online network only
-        target = getattr(model.policy, f"{name}_target", None)
-        if target is not None:
-            target.load_state_dict(getattr(model.policy, name).state_dict())
+    copy_actor_to_target(model.policy)
     return model

@@ -1,1 +1,6 @@
 """The extensions as callbacks for unmodified SB3 and sb3-contrib algorithms, one idea a file."""
+
+from gym_ilrl.callbacks.gradient import GradientCallback
+from gym_ilrl.callbacks.hybrid_objective import HybridObjective
+
+__all__ = ["GradientCallback", "HybridObjective"]

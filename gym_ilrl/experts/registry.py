@@ -38,6 +38,7 @@ _FACTORIES: dict[str, ExpertFactory | str] = {
     "ilrl/LaneKeeping": "gym_ilrl.experts.lane_keeping:LaneKeepingExpert",
     "ilrl/Tightrope": "gym_ilrl.experts.tightrope:TightropeExpert",
     "ilrl/GridMaze": "gym_ilrl.experts.grid_maze:GridMazeExpert",
+    "ilrl/SparsePointMaze": "gym_ilrl.experts.sparse_point_maze:SparsePointMazeExpert",
 }
 
 

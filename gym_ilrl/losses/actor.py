@@ -64,6 +64,18 @@ def actor_parameters(policy: nn.Module) -> list[nn.Parameter]:
     return [parameter for parameter in _actor_parameters(policy) if parameter.requires_grad]
 
 
+def copy_actor_to_target(policy: nn.Module) -> None:
+    """Bring the target of an actor, or of a Q network that acts, to where supervised learning has moved the original.
+
+    :param policy: an SB3 or sb3-contrib policy, compiled or not; one without such a target is left as it is
+    """
+    policy = unwrap(policy)
+    for name in ("actor", "q_net", "quantile_net"):
+        target = getattr(policy, f"{name}_target", None)
+        if target is not None:
+            target.load_state_dict(getattr(policy, name).state_dict())
+
+
 @functools.singledispatch
 def _actor_parameters(policy: nn.Module) -> list[nn.Parameter]:
     actor = getattr(policy, "actor", None)  # SAC, TQC, CrossQ, TD3

@@ -19,6 +19,7 @@ class ImitationBatch(NamedTuple):
     :param valid: bool ``(B,)``, False on the padding of sequences
     :param n_sequences: number of sequences, read by recurrent policies only
     :param weights: ``(B,)``, non-negative; the loss is the weighted mean over the samples
+    :param returns_to_go: ``(B,)``, what the demonstrator earned from each observation on; no imitation loss reads it
     """
 
     observations: PyTorchObs
@@ -28,6 +29,7 @@ class ImitationBatch(NamedTuple):
     valid: th.Tensor | None = None
     n_sequences: int = 1
     weights: th.Tensor | None = None
+    returns_to_go: th.Tensor | None = None
 
     def mean(self, per_sample: th.Tensor) -> th.Tensor:
         """Average over the samples: weighted, and without the padding.

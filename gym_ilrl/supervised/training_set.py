@@ -26,6 +26,7 @@ class Labels(NamedTuple):
     actions: NDArray[Any]  # (n, *action_space.shape)
     episode_starts: NDArray[np.bool_]  # (n,), true where a new sequence begins
     action_masks: NDArray[np.bool_] | None = None  # (n, number of actions), for maskable policies
+    returns_to_go: NDArray[np.float64] | None = None  # (n,)
 
 
 class TrainingSet:
@@ -79,6 +80,8 @@ class TrainingSet:
         self._append("episode_starts", labels.episode_starts)
         if masks is not None:
             self._append("action_masks", masks)
+        if labels.returns_to_go is not None:
+            self._append("returns_to_go", labels.returns_to_go)
         self._size += len(labels.actions)
 
     def set_vec_normalize(self, vec_normalize: VecNormalize | None) -> None:
@@ -103,11 +106,11 @@ class TrainingSet:
 
     def batch(self, indices: th.Tensor) -> ImitationBatch:
         """Return the labels at ``indices``, of shape ``(b,)``."""
-        masks = self._columns.get("action_masks")
         return ImitationBatch(
             observations=self._observations(indices),
             actions=self.actions.index_select(0, indices),
-            action_masks=None if masks is None else masks.values.index_select(0, indices),
+            action_masks=self._select("action_masks", indices),
+            returns_to_go=self._select("returns_to_go", indices),
         )
 
     def sequences(self, starts: th.Tensor, lengths: th.Tensor) -> ImitationBatch:
@@ -123,6 +126,10 @@ class TrainingSet:
         return self.batch(indices)._replace(
             episode_starts=first.float(), valid=valid.reshape(-1), n_sequences=len(starts)
         )
+
+    def _select(self, name: str, indices: th.Tensor) -> th.Tensor | None:
+        column = self._columns.get(name)
+        return None if column is None else column.values.index_select(0, indices)
 
     def _observations(self, indices: th.Tensor) -> th.Tensor | dict[str, th.Tensor]:
         if isinstance(self.space, spaces.Dict):
@@ -195,8 +202,12 @@ def channels_as_in(space: spaces.Space[Any], observations: Any) -> Any:
     return maybe_transpose(observations, space) if is_image_space(space) else observations
 
 
-def labels_of(demonstrations: Demonstrations) -> Labels:
-    """Read demonstrations as labels: every observation but each episode's last, in which nothing is done."""
+def labels_of(demonstrations: Demonstrations, gamma: float | None = None) -> Labels:
+    """Read demonstrations as labels: every observation but each episode's last, in which nothing is done.
+
+    :param demonstrations: with rewards, if ``gamma`` is given
+    :param gamma: discount of the returns to go, or None for labels without
+    """
     n_labels, n_episodes = demonstrations.n_transitions, demonstrations.n_episodes
     rows = np.arange(n_labels) + np.repeat(np.arange(n_episodes), demonstrations.episode_lengths)
     starts = np.zeros(n_labels, dtype=bool)
@@ -207,4 +218,5 @@ def labels_of(demonstrations: Demonstrations) -> Labels:
         demonstrations.actions,
         starts,
         None if masks is None else masks[rows],
+        None if gamma is None else demonstrations.discounted_returns_to_go(gamma),
     )

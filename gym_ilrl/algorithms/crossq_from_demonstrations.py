@@ -1,0 +1,12 @@
+"""CrossQ from demonstrations: in a module of its own, because sb3-contrib has CrossQ only since 2.4."""
+
+try:
+    from sb3_contrib import CrossQ
+except ImportError as error:
+    raise ImportError("CrossQfD needs sb3-contrib >= 2.4, which has CrossQ: pip install -U sb3-contrib") from error
+
+from gym_ilrl.algorithms.from_demonstrations import FromDemonstrations
+
+
+class CrossQfD(FromDemonstrations, CrossQ):
+    """CrossQ from demonstrations; see :class:`~gym_ilrl.algorithms.from_demonstrations.FromDemonstrations`."""

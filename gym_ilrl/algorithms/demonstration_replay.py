@@ -1,0 +1,58 @@
+"""The replay buffer of an off-policy algorithm, with room for demonstrations."""
+
+from typing import Any
+
+from gymnasium import spaces
+from stable_baselines3.common.buffers import DictReplayBuffer, ReplayBuffer
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.her.her_replay_buffer import HerReplayBuffer
+
+from gym_ilrl.buffers import DemoDictReplayBuffer, DemoHerReplayBuffer, DemoReplay, DemoReplayBuffer
+from gym_ilrl.buffers.compat import NStepReplayBuffer
+
+
+def demonstration_replay(
+    model: OffPolicyAlgorithm,
+    options: dict[str, Any],
+    flat: type[ReplayBuffer] = DemoReplayBuffer,
+    n_step: type[ReplayBuffer] | None = None,
+) -> ReplayBuffer:
+    """Build what the algorithm would build, of the class that has demonstrations beside the online data.
+
+    :param model: before its own ``_setup_model``; with an environment, if it replays hindsight goals
+    :param options: arguments of the class, such as ``demo_fraction``
+    :param flat: the class for arrays of observations
+    :param n_step: the class for n-step returns, None if this version of SB3 has none
+    :raises ValueError: for a buffer class that is not known; mix ``DemoReplay`` into it yourself
+    """
+    kwargs = {**model.replay_buffer_kwargs, **options}
+    n_steps = getattr(model, "n_steps", 1)  # SB3 < 2.7 has none
+    asked = model.replay_buffer_class
+    if asked is None:
+        asked = DictReplayBuffer if isinstance(model.observation_space, spaces.Dict) else ReplayBuffer
+        if n_steps > 1 and NStepReplayBuffer is not None:
+            asked = NStepReplayBuffer
+            kwargs = {"n_steps": n_steps, "gamma": model.gamma, **kwargs}
+    with_demonstrations: dict[Any, type[ReplayBuffer] | None] = {
+        ReplayBuffer: flat,
+        DictReplayBuffer: DemoDictReplayBuffer,
+        HerReplayBuffer: DemoHerReplayBuffer,
+        NStepReplayBuffer: n_step,
+    }
+    chosen = asked if issubclass(asked, DemoReplay) else with_demonstrations.get(asked)
+    if chosen is None:
+        raise ValueError(
+            f"replay_buffer_class={asked.__name__} has no room for demonstrations; define "
+            f"class Demo{asked.__name__}(DemoReplay, {asked.__name__}) with gym_ilrl.buffers.DemoReplay, and give that"
+        )
+    if issubclass(chosen, HerReplayBuffer):
+        kwargs["env"] = model.env
+    return chosen(
+        model.buffer_size,
+        model.observation_space,
+        model.action_space,
+        device=model.device,
+        n_envs=model.n_envs,
+        optimize_memory_usage=model.optimize_memory_usage,
+        **kwargs,
+    )

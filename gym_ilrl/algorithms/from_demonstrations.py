@@ -1,0 +1,185 @@
+"""The mixin that makes any SB3 algorithm learn from demonstrations first, and by reinforcement afterwards."""
+
+import inspect
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback, CallbackList, ConvertCallback
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedule
+
+from gym_ilrl.algorithms.demonstration_replay import demonstration_replay
+from gym_ilrl.algorithms.recipes import ImitationCoef, recipe_of
+from gym_ilrl.buffers import DemoReplay
+from gym_ilrl.callbacks import CriticWarmup, HybridObjective, KLAnchor, Pretrain
+from gym_ilrl.data.demonstrations import Demonstrations
+from gym_ilrl.data.given import demonstrations_of
+
+SelfFromDemonstrations = TypeVar("SelfFromDemonstrations", bound="FromDemonstrations")
+
+
+class FromDemonstrations(BaseAlgorithm):
+    """Mixin over an SB3 or sb3-contrib algorithm: pretrain on demonstrations, then finetune with both objectives.
+
+    Name it before the algorithm; the constructor takes the algorithm's own arguments and these::
+
+        class CrossQfD(FromDemonstrations, CrossQ):
+            pass
+
+    It adds nothing but a list of callbacks, and demonstrations to the replay buffer: each of the parts can be used
+    alone with the unmodified algorithm (:mod:`gym_ilrl.callbacks`, :mod:`gym_ilrl.buffers`). An argument that is None
+    takes the value that suits the family of the algorithm (:mod:`gym_ilrl.algorithms.recipes`); 0 leaves a part out.
+
+    :param policy: as for the algorithm
+    :param env: as for the algorithm
+    :param args: further arguments of the algorithm
+    :param demonstrations: what to learn from, or the path of a file with them; checked against the environment here,
+        needed by the first :meth:`learn`
+    :param pretrain_epochs: passes over the demonstrations before the first step
+        (:class:`~gym_ilrl.callbacks.pretrain.Pretrain`)
+    :param imitation_coef: weight of the demonstrations in the actor's updates, annealed to zero
+        (:class:`~gym_ilrl.callbacks.hybrid_objective.HybridObjective`)
+    :param anchor_coef: weight of the divergence from the pretrained policy, annealed to zero
+        (:class:`~gym_ilrl.callbacks.kl_anchor.KLAnchor`)
+    :param critic_warmup: environment steps in which only the critic learns
+        (:class:`~gym_ilrl.callbacks.critic_warmup.CriticWarmup`)
+    :param demo_fraction: share of demonstrations in each replayed batch, for off-policy algorithms
+        (:class:`~gym_ilrl.buffers.DemoReplayBuffer`)
+    :param pretrain_kwargs: other arguments of ``Pretrain``
+    :param imitation_kwargs: other arguments of ``HybridObjective``, such as ``{"filter": "q"}``
+    :param anchor_kwargs: other arguments of ``KLAnchor``
+    :param critic_warmup_kwargs: other arguments of ``CriticWarmup``
+    :param demo_replay_kwargs: other arguments of ``DemoReplayBuffer``
+    :param save_demonstrations: store the demonstrations in the model's file, too
+    :param kwargs: further arguments of the algorithm
+    :raises ValueError: if the demonstrations do not fit the environment, or an argument is outside its range
+    """
+
+    def __init__(
+        self,
+        policy: str | type[BasePolicy],
+        env: GymEnv | str | None,
+        *args: Any,
+        demonstrations: Demonstrations | str | Path | None = None,
+        pretrain_epochs: int | None = None,
+        imitation_coef: ImitationCoef | None = None,
+        anchor_coef: float | Schedule | None = None,
+        critic_warmup: int | None = None,
+        demo_fraction: float | None = None,
+        pretrain_kwargs: dict[str, Any] | None = None,
+        imitation_kwargs: dict[str, Any] | None = None,
+        anchor_kwargs: dict[str, Any] | None = None,
+        critic_warmup_kwargs: dict[str, Any] | None = None,
+        demo_replay_kwargs: dict[str, Any] | None = None,
+        save_demonstrations: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        self.demonstrations = demonstrations_of(demonstrations)
+        self.pretrain_epochs = pretrain_epochs
+        self.imitation_coef = imitation_coef
+        self.anchor_coef = anchor_coef
+        self.critic_warmup = critic_warmup
+        self.demo_fraction = demo_fraction
+        self.pretrain_kwargs = dict(pretrain_kwargs or {})
+        self.imitation_kwargs = dict(imitation_kwargs or {})
+        self.anchor_kwargs = dict(anchor_kwargs or {})
+        self.critic_warmup_kwargs = dict(critic_warmup_kwargs or {})
+        self.demo_replay_kwargs = dict(demo_replay_kwargs or {})
+        self.save_demonstrations = save_demonstrations
+        self._extensions: list[BaseCallback] | None = None
+        super().__init__(policy, env, *args, **kwargs)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        host = next((c for c in cls.__mro__ if "__init__" in vars(c) and not issubclass(c, FromDemonstrations)), None)
+        if host is not None:
+            cls.__signature__ = _joint_signature(host)  # type: ignore[attr-defined]
+
+    def set_demonstrations(self, demonstrations: Demonstrations | str | Path | None) -> None:
+        """Replace what is learnt from; a loaded model has none until then.
+
+        :param demonstrations: or the path of a file with them; None: continue as the plain algorithm
+        :raises ValueError: if they do not fit the environment
+        """
+        self.demonstrations = demonstrations_of(demonstrations)
+        self._extensions = None
+        self._use_demonstrations()
+
+    def learn(
+        self: SelfFromDemonstrations, total_timesteps: int, callback: MaybeCallback = None, *args: Any, **kwargs: Any
+    ) -> SelfFromDemonstrations:
+        """Pretrain, if the model is untrained, and learn (see the algorithm).
+
+        :param total_timesteps: environment steps; the pretraining takes none
+        :param callback: called after those of this class
+        :param args: further arguments of the algorithm's ``learn``
+        :param kwargs: further arguments of the algorithm's ``learn``
+        :raises ValueError: if the model is untrained and has no demonstrations
+        """
+        if len(args) < 2:  # log_interval, tb_log_name
+            kwargs.setdefault("tb_log_name", type(self).__name__)
+        return super().learn(total_timesteps, callback, *args, **kwargs)
+
+    def _setup_model(self) -> None:
+        if isinstance(self, OffPolicyAlgorithm):
+            self.replay_buffer = demonstration_replay(self, self.demo_replay_kwargs)
+        super()._setup_model()
+        self._use_demonstrations()
+
+    def _use_demonstrations(self) -> None:
+        if self.demonstrations is not None and self.env is not None:
+            self.demonstrations.check_compatible(self.env)
+        buffer = getattr(self, "replay_buffer", None)
+        if isinstance(buffer, DemoReplay):
+            buffer.set_demonstrations(self.demonstrations if buffer.demo_fraction > 0 else None)
+        if self.demonstrations is not None:
+            self._extensions = self._build_extensions(self.demonstrations)
+
+    def _build_extensions(self, demonstrations: Demonstrations) -> list[BaseCallback]:
+        recipe = recipe_of(self)
+        chosen = {name: getattr(self, name) for name in vars(recipe)}
+        value = {name: getattr(recipe, name) if given is None else given for name, given in chosen.items()}
+        extensions: list[BaseCallback] = []
+        if value["pretrain_epochs"] or self.pretrain_kwargs:
+            extensions.append(Pretrain(demonstrations, value["pretrain_epochs"], **self.pretrain_kwargs))
+        if value["critic_warmup"]:
+            extensions.append(CriticWarmup(value["critic_warmup"], **self.critic_warmup_kwargs))
+        if value["imitation_coef"]:
+            extensions.append(HybridObjective(demonstrations, value["imitation_coef"], **self.imitation_kwargs))
+        if value["anchor_coef"]:
+            extensions.append(KLAnchor(value["anchor_coef"], **self.anchor_kwargs))
+        return extensions
+
+    def _setup_learn(
+        self, total_timesteps: int, callback: MaybeCallback = None, *args: Any, **kwargs: Any
+    ) -> tuple[int, BaseCallback]:
+        if self._extensions is None and self._n_updates == 0:
+            raise ValueError(
+                f"this {type(self).__name__} has no demonstrations: give them at construction, demonstrations=..., or by "
+                "set_demonstrations()"
+            )
+        own: list[BaseCallback] = self._extensions or []
+        if callback is None:
+            theirs: list[BaseCallback] = []
+        elif isinstance(callback, list):
+            theirs = callback
+        else:
+            theirs = [callback if isinstance(callback, BaseCallback) else ConvertCallback(callback)]
+        return super()._setup_learn(total_timesteps, cast(BaseCallback, CallbackList([*own, *theirs])), *args, **kwargs)
+
+    def _excluded_save_params(self) -> list[str]:
+        kept = [] if self.save_demonstrations else ["demonstrations"]
+        return [*super()._excluded_save_params(), "_extensions", *kept]
+
+
+def _joint_signature(host: type) -> inspect.Signature:
+    """Return the algorithm's arguments, and those of the mixin by keyword."""
+    theirs = list(inspect.signature(host.__init__).parameters.values())[1:]  # type: ignore[misc]
+    own = inspect.signature(FromDemonstrations.__init__).parameters.values()
+    added = [parameter for parameter in own if parameter.kind is inspect.Parameter.KEYWORD_ONLY]
+    before = [parameter for parameter in theirs if parameter.kind is not inspect.Parameter.VAR_KEYWORD]
+    after = [parameter for parameter in theirs if parameter.kind is inspect.Parameter.VAR_KEYWORD]
+    names = {parameter.name for parameter in theirs}
+    return inspect.Signature([*before, *(p for p in added if p.name not in names), *after])

@@ -1,0 +1,125 @@
+"""Teaching a critic what the demonstrations are worth, the actor held still."""
+
+from typing import Any, cast
+
+import torch as th
+import torch.nn.functional as F
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.utils import polyak_update
+
+from gym_ilrl.buffers import demonstration_buffer
+from gym_ilrl.callbacks.hybrid_objective import HybridObjective
+from gym_ilrl.data.demonstrations import Demonstrations
+from gym_ilrl.losses.actor import actor_optimizer, actor_parameters, unwrap
+from gym_ilrl.losses.values import critic_parameters, has_action_values, state_values
+from gym_ilrl.supervised.demonstration_batches import DemonstrationBatches
+from gym_ilrl.supervised.vec_normalize import return_scale
+
+
+def fit_state_values(
+    model: OnPolicyAlgorithm,
+    demonstrations: Demonstrations,
+    n_updates: int,
+    batch_size: int,
+    learning_rate: float,
+    sequence_length: int,
+    seed: int | None,
+) -> float:
+    """Regress the value function on the demonstrations' discounted returns to go.
+
+    A features extractor shared with the actor is the actor's, and is not moved.
+
+    :return: mean squared error of the last tenth of the updates
+    """
+    policy = unwrap(model.policy)
+    batches = DemonstrationBatches(model, demonstrations, batch_size, seed, sequence_length, with_returns=True)
+    scale = return_scale(model.get_vec_normalize_env())
+    parameters = critic_parameters(policy)
+    optimizer = th.optim.Adam(parameters, lr=learning_rate)
+    policy.set_training_mode(True)
+    last_losses = []
+    for update in range(n_updates):
+        batch = batches.draw()
+        errors = (state_values(policy, batch) - cast(th.Tensor, batch.returns_to_go) / scale).square()
+        loss = batch.mean(errors)
+        optimizer.zero_grad()
+        for parameter, gradient in zip(parameters, th.autograd.grad(loss, parameters, allow_unused=True), strict=True):
+            parameter.grad = gradient
+        optimizer.step()
+        if update >= 0.9 * n_updates:
+            last_losses.append(loss.detach())
+    optimizer.zero_grad()
+    policy.set_training_mode(False)
+    return float(th.stack(last_losses).mean()) if last_losses else float("nan")
+
+
+def fit_action_values(
+    model: OffPolicyAlgorithm, demonstrations: Demonstrations, n_updates: int, seed: int | None
+) -> None:
+    """Run the algorithm's own update on the demonstrations alone.
+
+    Where actor and critic are apart (SAC, TD3 and their kin), the actor and the entropy coefficient are held still.
+    Where the action values are the actor (DQN, QR-DQN), the large margin joins the update.
+    """
+    holder: HybridObjective | _Still
+    if has_action_values(model.policy):
+        holder = _Still(model)
+    else:
+        holder = HybridObjective(demonstrations, coef=1.0, anneal="constant", seed=seed)
+        holder.init_callback(model)
+        holder._on_training_start()
+    online = model.replay_buffer
+    model.replay_buffer = demonstration_buffer(model, demonstrations)
+    try:
+        for n_steps in _until_target_updates(model, n_updates):
+            model.train(gradient_steps=n_steps, batch_size=model.batch_size)
+            _update_q_target(model)
+    finally:
+        model.replay_buffer = online
+        holder._on_training_end()
+
+
+class _Still:
+    """Keeps the actor, and the entropy coefficient that answers to it, where they are."""
+
+    def __init__(self, model: OffPolicyAlgorithm) -> None:
+        self._handles = []
+        held = [(actor_optimizer(model.policy), actor_parameters(model.policy))]
+        entropy_optimizer = getattr(model, "ent_coef_optimizer", None)
+        if entropy_optimizer is not None:
+            held.append((entropy_optimizer, [cast(Any, model).log_ent_coef]))
+        for optimizer, parameters in held:
+            self._handles.append(optimizer.register_step_pre_hook(_discard_gradients(parameters)))
+
+    def _on_training_end(self) -> None:
+        for handle in self._handles:
+            handle.remove()
+
+
+def _discard_gradients(parameters: list[Any]) -> Any:
+    def hook(*_: Any) -> None:
+        for parameter in parameters:
+            parameter.grad = None
+
+    return hook
+
+
+def _until_target_updates(model: OffPolicyAlgorithm, n_updates: int) -> list[int]:
+    """Cut ``n_updates`` where DQN would update its target, which it does by environment steps, not in ``train()``."""
+    interval = getattr(model, "target_update_interval", None)
+    if interval is None or has_action_values(model.policy):
+        return [n_updates]
+    frequency = cast(Any, model.train_freq).frequency
+    piece = max(1, interval * max(1, model.gradient_steps) // frequency)
+    return [min(piece, n_updates - done) for done in range(0, n_updates, piece)]
+
+
+def _update_q_target(model: BaseAlgorithm) -> None:
+    policy = unwrap(model.policy)
+    for name in ("q_net", "quantile_net"):
+        network = getattr(policy, name, None)
+        if network is not None:
+            target = getattr(policy, f"{name}_target")
+            polyak_update(network.parameters(), target.parameters(), cast(Any, model).tau)
