@@ -1,5 +1,6 @@
 """Several multilayer perceptrons of one shape whose parameters are stacked and which are evaluated together."""
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -25,7 +26,7 @@ class StackedMlp(nn.Module):
         super().__init__()
         sizes = [n_inputs, *net_arch, 1]
         self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
-        for n_in, n_out in zip(sizes[:-1], sizes[1:], strict=True):
+        for n_in, n_out in itertools.pairwise(sizes):
             bound = 1.0 / math.sqrt(n_in)  # as nn.Linear
             self.weights.append(th.empty(n_networks, n_in, n_out).uniform_(-bound, bound))
             self.biases.append(th.empty(n_networks, 1, n_out).uniform_(-bound, bound))
@@ -55,6 +56,12 @@ class StackedMlp(nn.Module):
         latent = inputs.expand(len(weights[0]), *inputs.shape)
         for layer in range(n_hidden):
             latent = th.baddbmm(biases[layer], latent, weights[layer])
-            normalised = F.layer_norm(latent, latent.shape[-1:])
-            latent = self.activation(th.addcmul(shifts[layer], normalised, gains[layer]))
+            latent = self.activation(_layer_norm(latent, gains[layer], shifts[layer]))
         return th.baddbmm(biases[-1], latent, weights[-1])
+
+
+def _layer_norm(latent: th.Tensor, gains: th.Tensor, shifts: th.Tensor) -> th.Tensor:
+    """Normalise ``(n, B, size)`` over its last dimension, with the gain and shift ``(n, 1, size)`` of each network."""
+    if len(gains) == 1:  # torch has one kernel for all of it
+        return F.layer_norm(latent, latent.shape[-1:], gains.flatten(), shifts.flatten())
+    return th.addcmul(shifts, F.layer_norm(latent, latent.shape[-1:]), gains)
