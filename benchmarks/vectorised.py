@@ -14,7 +14,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from benchmarks.harness import Report, Run, alternate, compare, main
 from gym_ilrl import make_vec_env
 
-ENVIRONMENTS = ("ilrl/LaneKeeping-v0", "ilrl/Tightrope-v0", "ilrl/GridMaze-v0")
+ENVIRONMENTS = ("ilrl/LaneKeeping-v0", "ilrl/Tightrope-v0", "ilrl/GridMaze-v0", "ilrl/SparsePointMaze-v0")
 NUMBERS = (64, 1024)
 TARGET = 20.0
 

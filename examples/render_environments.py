@@ -9,12 +9,18 @@ from matplotlib.image import imsave
 import gym_ilrl  # noqa: F401  (registers the environments)
 from gym_ilrl import expert
 
-SCENES = {"LaneKeeping": (1, 60), "Tightrope": (0, 27), "GridMaze": (1, 9)}  # name -> (seed, steps)
+# name -> (seed, steps, arguments)
+SCENES = {
+    "LaneKeeping": (1, 60, {}),
+    "Tightrope": (0, 27, {}),
+    "GridMaze": (1, 9, {}),
+    "SparsePointMaze": (0, 33, {"layout": "S"}),
+}
 
 
-def picture(env_id: str, seed: int, n_steps: int):
+def picture(env_id: str, seed: int, n_steps: int, **kwargs):
     """Return what is seen after ``n_steps`` of the expert."""
-    env = gym.make(env_id, render_mode="rgb_array")
+    env = gym.make(env_id, render_mode="rgb_array", **kwargs)
     policy = expert(env)
     observation, _ = env.reset(seed=seed)
     for _ in range(n_steps):
@@ -29,9 +35,9 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("docs/images"))
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
-    for name, (seed, n_steps) in SCENES.items():
+    for name, (seed, n_steps, kwargs) in SCENES.items():
         path = arguments.output / f"{name}.png"
-        imsave(path, picture(f"ilrl/{name}-v0", seed, n_steps))
+        imsave(path, picture(f"ilrl/{name}-v0", seed, n_steps, **kwargs))
         print(path)
 
 

@@ -41,7 +41,8 @@ def test_importing_loads_neither_torch_nor_sb3(tmp_path):
 def test_wrappers_experts_and_demonstrations_need_no_torch(tmp_path):
     code = (
         "import sys, gym_ilrl, gym_ilrl.wrappers\n"
-        "for name in ('CartPole-v1', 'ilrl/LaneKeeping-v0', 'ilrl/Tightrope-v0', 'ilrl/GridMaze-v0'):\n"
+        "names = ('LaneKeeping', 'Tightrope', 'GridMaze', 'SparsePointMaze')\n"
+        "for name in ('CartPole-v1', *(f'ilrl/{name}-v0' for name in names)):\n"
         "    gym_ilrl.expert(name)\n"
         "gym_ilrl.Demonstrations\n"
         "print([m for m in ('torch', 'stable_baselines3') if m in sys.modules])"

@@ -20,24 +20,24 @@ LAYOUTS: dict[str, tuple[str, ...]] = {
         "#####",
     ),
     "S": (
+        "#######",
+        "#S    #",
+        "##### #",
+        "#     #",
+        "# #####",
+        "#    G#",
+        "#######",
+    ),
+    "L": (
         "#########",
         "#S      #",
         "####### #",
+        "#     # #",
+        "# ### # #",
+        "# #G  # #",
+        "# ##### #",
         "#       #",
-        "# #######",
-        "#      G#",
         "#########",
-    ),
-    "L": (
-        "###########",
-        "#S  #     #",
-        "### # ### #",
-        "#   #   # #",
-        "# ##### # #",
-        "#   #   # #",
-        "### # ### #",
-        "#     #G  #",
-        "###########",
     ),
 }
 
@@ -77,15 +77,35 @@ def read_layout(layout: str | Sequence[str]) -> PointMazeLayout:
     widths = sorted({len(row) for row in rows})
     require(len(widths) == 1, "layout", layout, f"a grid with rows of one length (they have {widths} characters)")
     unknown = sorted({*"".join(rows)} - {WALL, FREE, START, GOAL})
-    require(
-        not unknown, "layout", layout, f"a grid of '#' (wall), ' ' (free), 'S' and 'G' only (it has {unknown})"
-    )
+    require(not unknown, "layout", layout, f"a grid of '#' (wall), ' ' (free), 'S' and 'G' only (it has {unknown})")
     grid = np.array([list(row) for row in rows])
     start, goal = _the_only(START, "start", grid, layout), _the_only(GOAL, "goal", grid, layout)
     free = grid != WALL
     distances = _distances(free, goal)
     require(distances[start] > 0, "layout", layout, "a grid in which a way leads from the start 'S' to the goal 'G'")
     return PointMazeLayout(free, start, goal, distances)
+
+
+def bounds(free: NDArray[np.bool_]) -> tuple[tuple[NDArray[np.float32], NDArray[np.float32]], ...]:
+    """Return how far a point in each cell may go along x, and along y: infinitely far if the next cell is free.
+
+    :param free: bool of shape ``(rows, columns)``
+    :return: for each axis, the least and the greatest coordinate, float32 of shape ``(rows * columns,)``
+    """
+    padded = np.pad(free, 1)
+    row, column = np.indices(free.shape, dtype=np.float32)
+    sides = (
+        (column, padded[1:-1, :-2], padded[1:-1, 2:]),
+        (row, padded[:-2, 1:-1], padded[2:, 1:-1]),
+    )
+    return tuple(
+        (
+            np.where(before, -np.inf, index).astype(np.float32).ravel(),
+            # the last number that is still inside: the next cell begins at the border itself
+            np.where(after, np.inf, np.nextafter(index + np.float32(1.0), np.float32(0.0))).astype(np.float32).ravel(),
+        )
+        for index, before, after in sides
+    )
 
 
 def _the_only(mark: str, meaning: str, grid: NDArray[np.str_], layout: str | Sequence[str]) -> Cell:

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gym_ilrl.envs.point_maze_layouts import PointMazeLayout
-from gym_ilrl.envs.raster import Color, Point, disc, rectangle, segment
+from gym_ilrl.envs.raster import Color, Point, disc, path, rectangle, segment
 
 _TARGET = 480  # pixels, about, along the longer side
 _MARGIN = 0.4  # cells of wall around the outermost free cells
@@ -64,8 +64,7 @@ def _draw_mat(picture: NDArray[np.uint8], left: float, top: float, cell: int, co
     near, far = 0.12 * cell, 0.88 * cell
     rectangle(picture, (left + near, top + near), (left + far, top + far), color)
     corners = [(near, near), (far, near), (far, far), (near, far), (near, near)]
-    for start, end in zip(corners[:-1], corners[1:], strict=True):
-        segment(picture, (left + start[0], top + start[1]), (left + end[0], top + end[1]), 0.12 * cell, color)
+    path(picture, [(left + x, top + y) for x, y in corners], 0.12 * cell, color)
 
 
 def _draw_flag(picture: NDArray[np.uint8], left: float, top: float, cell: int) -> None:

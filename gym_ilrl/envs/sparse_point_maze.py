@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from gym_ilrl.arguments import is_number, require
 from gym_ilrl.envs.dynamics import Dynamics
-from gym_ilrl.envs.point_maze_layouts import read_layout
+from gym_ilrl.envs.point_maze_layouts import bounds, read_layout
 from gym_ilrl.envs.point_maze_viewer import draw
 from gym_ilrl.envs.single import SingleEnv
 from gym_ilrl.envs.vector import DynamicsVectorEnv
@@ -43,7 +43,7 @@ class SparsePointMazeDynamics(Dynamics):
         self.action_space = spaces.Box(-1.0, 1.0, (2,), np.float32)
         self._width = width
         self._goal = self.layout.goal[0] * width + self.layout.goal[1]
-        self._bounds = _bounds(self.layout.free)
+        self._bounds = bounds(self.layout.free)
         # x, y and their velocities, one row each: numpy is fast along long last axes. In float32, so that an
         # observation is the whole state and an episode that starts at one replays exactly
         self._motion = np.zeros((4, num_envs), dtype=np.float32)
@@ -125,7 +125,9 @@ class SparsePointMazeDynamics(Dynamics):
         motion = given.astype(np.float32)
         self._check_motion(motion)
         if (int(motion[1]), int(motion[0])) == self.layout.goal:
-            raise ValueError(f"an episode cannot start at the goal, where it ends, and options['state'] is {observation}")
+            raise ValueError(
+                f"an episode cannot start at the goal, where it ends, and options['state'] is {observation}"
+            )
         return motion
 
     def _check_motion(self, motion: NDArray[np.float32]) -> None:
@@ -139,27 +141,6 @@ class SparsePointMazeDynamics(Dynamics):
                 f"the state is inside a wall: x = {x:g}, y = {y:g} in a maze of {height} rows and {width} columns; "
                 "it may be of another layout"
             )
-
-
-def _bounds(free: NDArray[np.bool_]) -> tuple[tuple[NDArray[np.float32], NDArray[np.float32]], ...]:
-    """Return how far a point in each cell may go along x, and along y: infinitely far if the next cell is free.
-
-    :return: for each axis, the least and the greatest coordinate, float32 of shape ``(rows * columns,)``
-    """
-    padded = np.pad(free, 1)
-    row, column = np.indices(free.shape, dtype=np.float32)
-    sides = (
-        (column, padded[1:-1, :-2], padded[1:-1, 2:]),
-        (row, padded[:-2, 1:-1], padded[2:, 1:-1]),
-    )
-    return tuple(
-        (
-            np.where(before, -np.inf, index).astype(np.float32).ravel(),
-            # the last number that is still inside: the next cell begins at the border itself
-            np.where(after, np.inf, np.nextafter(index + np.float32(1.0), np.float32(0.0))).astype(np.float32).ravel(),
-        )
-        for index, before, after in sides
-    )
 
 
 class SparsePointMazeEnv(SingleEnv):

@@ -10,14 +10,15 @@ from gym_ilrl.arguments import is_number, require
 from gym_ilrl.envs.sparse_point_maze import SparsePointMazeEnv
 from gym_ilrl.experts.standard import StandardExpert
 
-POSITION_GAIN = 3.0  # 1/cells
+POSITION_GAIN = 4.0  # 1/cells
 VELOCITY_GAIN = 5.0  # steps/cells
 
 SelfSparsePointMazeExpert = TypeVar("SelfSparsePointMazeExpert", bound="SparsePointMazeExpert")
 
 
 class SparsePointMazeExpert(StandardExpert):
-    """Steers to the middle of the next cell on a shortest way: breadth-first search, and proportional-derivative control.
+    """Steers to the middle of the next cell on a shortest way: breadth-first search, then proportional-derivative
+    control.
 
     :param env: the environment
     :param thrust: share of the full thrust that is used, in ``(0, 1]``; a weaker demonstrator is slower, and worse
@@ -52,9 +53,11 @@ class SparsePointMazeExpert(StandardExpert):
 
 
 def _middle_of_next_cell(distances: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return x and y of the middle of the neighbour nearest to the goal, for each cell, of shape ``(rows, columns, 2)``.
+    """Return x and y of the middle of the neighbour nearest to the goal, for each cell.
 
-    The goal, and cells without such a neighbour, have their own.
+    The goal, and cells without a neighbour that is nearer, have their own.
+
+    :return: of shape ``(rows, columns, 2)``
     """
     unreachable = np.iinfo(np.int64).max
     padded = np.pad(np.where(distances < 0, unreachable, distances), 1, constant_values=unreachable)

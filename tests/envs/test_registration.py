@@ -18,7 +18,8 @@ IDS = sorted(env_id for env_id in registry if env_id.startswith("ilrl/"))
 
 
 def test_importing_registers_and_registering_again_changes_nothing():
-    assert {"ilrl/LaneKeeping-v0", "ilrl/Tightrope-v0", "ilrl/GridMaze-v0"} <= set(IDS)
+    names = ("LaneKeeping", "Tightrope", "GridMaze", "SparsePointMaze")
+    assert {f"ilrl/{name}-v0" for name in names} <= set(IDS)
     before = dict(registry)
     register_envs()
     assert all(registry[env_id] is spec for env_id, spec in before.items())
@@ -98,6 +99,7 @@ def test_no_vector_entry_point_before_gymnasium_1_1(env_id):
         ("ilrl/LaneKeeping-v0", ("wind", "noise", "lane_half_width")),
         ("ilrl/Tightrope-v0", ("length", "slip", "book_seed")),
         ("ilrl/GridMaze-v0", ("size", "slip", "layout_seed", "layout")),
+        ("ilrl/SparsePointMaze-v0", ("layout", "step_cost")),
     ],
 )
 @pytest.mark.parametrize("value", ["a", None, float("nan"), float("inf"), -1, [1], 1 + 2j])

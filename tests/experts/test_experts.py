@@ -32,6 +32,7 @@ SOLVED = [
     ("InvertedPendulum", 3, 1000.0),
     ("InvertedDoublePendulum", 3, 9350.0),
     ("Reacher", 20, -4.5),
+    ("ilrl/SparsePointMaze", 20, 1.0),
 ]
 NAMES = [name for name, _, _ in SOLVED]
 
