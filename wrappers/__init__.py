@@ -6,7 +6,9 @@ This folder *is* the package ``gym_ilrl.wrappers``.
 if __name__ != "gym_ilrl.wrappers":  # the same folder under two names would be two packages with two class identities
     raise ImportError("import gym_ilrl.wrappers, not wrappers")
 
+from gym_ilrl.wrappers.demo_reset import DemoReset
 from gym_ilrl.wrappers.record_demonstrations import RecordDemonstrations
+from gym_ilrl.wrappers.record_state import RecordState
 from gym_ilrl.wrappers.tuple_to_multi_discrete import TupleToMultiDiscrete
 
-__all__ = ["RecordDemonstrations", "TupleToMultiDiscrete"]
+__all__ = ["DemoReset", "RecordDemonstrations", "RecordState", "TupleToMultiDiscrete"]
