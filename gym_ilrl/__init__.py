@@ -11,7 +11,21 @@ from gym_ilrl.registration import register_envs
 
 if TYPE_CHECKING:
     from gym_ilrl.algorithms.bc import BC as BC
+    from gym_ilrl.algorithms.crossq_from_demonstrations import CrossQfD as CrossQfD
     from gym_ilrl.algorithms.dagger import DAgger as DAgger
+    from gym_ilrl.algorithms.from_demonstrations import FromDemonstrations as FromDemonstrations
+    from gym_ilrl.algorithms.off_policy_from_demonstrations import DDPGfD as DDPGfD
+    from gym_ilrl.algorithms.off_policy_from_demonstrations import SACfD as SACfD
+    from gym_ilrl.algorithms.off_policy_from_demonstrations import TD3fD as TD3fD
+    from gym_ilrl.algorithms.off_policy_from_demonstrations import TQCfD as TQCfD
+    from gym_ilrl.algorithms.on_policy_from_demonstrations import A2CfD as A2CfD
+    from gym_ilrl.algorithms.on_policy_from_demonstrations import MaskablePPOfD as MaskablePPOfD
+    from gym_ilrl.algorithms.on_policy_from_demonstrations import PPOfD as PPOfD
+    from gym_ilrl.algorithms.on_policy_from_demonstrations import RecurrentPPOfD as RecurrentPPOfD
+    from gym_ilrl.algorithms.on_policy_from_demonstrations import TRPOfD as TRPOfD
+    from gym_ilrl.algorithms.q_learning_from_demonstrations import DQfD as DQfD
+    from gym_ilrl.algorithms.q_learning_from_demonstrations import QRDQNfD as QRDQNfD
+    from gym_ilrl.algorithms.reinforce import REINFORCE as REINFORCE
     from gym_ilrl.data.collect import collect as collect
     from gym_ilrl.data.demonstrations import Demonstrations as Demonstrations
     from gym_ilrl.data.episode import Episode as Episode
@@ -25,8 +39,22 @@ __version__ = "0.1.0"
 _MODULE_OF = {
     "BC": "gym_ilrl.algorithms.bc",
     "DAgger": "gym_ilrl.algorithms.dagger",
+    "PPOfD": "gym_ilrl.algorithms.on_policy_from_demonstrations",
+    "A2CfD": "gym_ilrl.algorithms.on_policy_from_demonstrations",
+    "TRPOfD": "gym_ilrl.algorithms.on_policy_from_demonstrations",
+    "RecurrentPPOfD": "gym_ilrl.algorithms.on_policy_from_demonstrations",
+    "MaskablePPOfD": "gym_ilrl.algorithms.on_policy_from_demonstrations",
+    "SACfD": "gym_ilrl.algorithms.off_policy_from_demonstrations",
+    "TD3fD": "gym_ilrl.algorithms.off_policy_from_demonstrations",
+    "DDPGfD": "gym_ilrl.algorithms.off_policy_from_demonstrations",
+    "TQCfD": "gym_ilrl.algorithms.off_policy_from_demonstrations",
+    "CrossQfD": "gym_ilrl.algorithms.crossq_from_demonstrations",
+    "DQfD": "gym_ilrl.algorithms.q_learning_from_demonstrations",
+    "QRDQNfD": "gym_ilrl.algorithms.q_learning_from_demonstrations",
+    "FromDemonstrations": "gym_ilrl.algorithms.from_demonstrations",
     "Demonstrations": "gym_ilrl.data.demonstrations",
     "Episode": "gym_ilrl.data.episode",
+    "REINFORCE": "gym_ilrl.algorithms.reinforce",
     "collect": "gym_ilrl.data.collect",
     "expert": "gym_ilrl.experts.registry",
     "imitation_loss": "gym_ilrl.losses.imitation",

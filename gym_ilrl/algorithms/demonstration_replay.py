@@ -7,22 +7,18 @@ from stable_baselines3.common.buffers import DictReplayBuffer, ReplayBuffer
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.her.her_replay_buffer import HerReplayBuffer
 
-from gym_ilrl.buffers import DemoDictReplayBuffer, DemoHerReplayBuffer, DemoReplay, DemoReplayBuffer
+from gym_ilrl.buffers import DemoDictReplayBuffer, DemoHerReplayBuffer, DemoReplay
 from gym_ilrl.buffers.compat import NStepReplayBuffer
 
+ReplayClasses = tuple[type[ReplayBuffer], type[ReplayBuffer] | None]  # without n-step returns before SB3 2.7
 
-def demonstration_replay(
-    model: OffPolicyAlgorithm,
-    options: dict[str, Any],
-    flat: type[ReplayBuffer] = DemoReplayBuffer,
-    n_step: type[ReplayBuffer] | None = None,
-) -> ReplayBuffer:
+
+def demonstration_replay(model: OffPolicyAlgorithm, options: dict[str, Any], classes: ReplayClasses) -> ReplayBuffer:
     """Build what the algorithm would build, of the class that has demonstrations beside the online data.
 
     :param model: before its own ``_setup_model``; with an environment, if it replays hindsight goals
     :param options: arguments of the class, such as ``demo_fraction``
-    :param flat: the class for arrays of observations
-    :param n_step: the class for n-step returns, None if this version of SB3 has none
+    :param classes: for arrays of observations, and for n-step returns of such
     :raises ValueError: for a buffer class that is not known; mix ``DemoReplay`` into it yourself
     """
     kwargs = {**model.replay_buffer_kwargs, **options}
@@ -34,10 +30,10 @@ def demonstration_replay(
             asked = NStepReplayBuffer
             kwargs = {"n_steps": n_steps, "gamma": model.gamma, **kwargs}
     with_demonstrations: dict[Any, type[ReplayBuffer] | None] = {
-        ReplayBuffer: flat,
+        ReplayBuffer: classes[0],
         DictReplayBuffer: DemoDictReplayBuffer,
         HerReplayBuffer: DemoHerReplayBuffer,
-        NStepReplayBuffer: n_step,
+        NStepReplayBuffer: classes[1],
     }
     chosen = asked if issubclass(asked, DemoReplay) else with_demonstrations.get(asked)
     if chosen is None:

@@ -2,7 +2,7 @@
 
 import inspect
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, ClassVar, TypeVar, cast
 
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList, ConvertCallback
@@ -10,9 +10,10 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedule
 
-from gym_ilrl.algorithms.demonstration_replay import demonstration_replay
-from gym_ilrl.algorithms.recipes import ImitationCoef, recipe_of
-from gym_ilrl.buffers import DemoReplay
+from gym_ilrl.algorithms.compat import DemoNStepReplayBuffer
+from gym_ilrl.algorithms.demonstration_replay import ReplayClasses, demonstration_replay
+from gym_ilrl.algorithms.recipes import OFF_POLICY, ImitationCoef, recipe_of
+from gym_ilrl.buffers import DemoReplay, DemoReplayBuffer
 from gym_ilrl.callbacks import CriticWarmup, HybridObjective, KLAnchor, Pretrain
 from gym_ilrl.data.demonstrations import Demonstrations
 from gym_ilrl.data.given import demonstrations_of
@@ -57,6 +58,9 @@ class FromDemonstrations(BaseAlgorithm):
     :raises ValueError: if the demonstrations do not fit the environment, or an argument is outside its range
     """
 
+    host_defaults: ClassVar[dict[str, Any]] = {}  # arguments of the algorithm whose default is another one here
+    replay_classes: ClassVar[ReplayClasses] = (DemoReplayBuffer, DemoNStepReplayBuffer)
+
     def __init__(
         self,
         policy: str | type[BasePolicy],
@@ -89,13 +93,15 @@ class FromDemonstrations(BaseAlgorithm):
         self.demo_replay_kwargs = dict(demo_replay_kwargs or {})
         self.save_demonstrations = save_demonstrations
         self._extensions: list[BaseCallback] | None = None
+        by_position = list(inspect.signature(super().__init__).parameters)[: 2 + len(args)]
+        for name, value in _known_defaults(type(self)).items():
+            if name not in by_position:
+                kwargs.setdefault(name, value)
         super().__init__(policy, env, *args, **kwargs)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        host = next((c for c in cls.__mro__ if "__init__" in vars(c) and not issubclass(c, FromDemonstrations)), None)
-        if host is not None:
-            cls.__signature__ = _joint_signature(host)  # type: ignore[attr-defined]
+        cls.__signature__ = _joint_signature(cls)  # type: ignore[attr-defined]
 
     def set_demonstrations(self, demonstrations: Demonstrations | str | Path | None) -> None:
         """Replace what is learnt from; a loaded model has none until then.
@@ -120,12 +126,14 @@ class FromDemonstrations(BaseAlgorithm):
         """
         if len(args) < 2:  # log_interval, tb_log_name
             kwargs.setdefault("tb_log_name", type(self).__name__)
-        return super().learn(total_timesteps, callback, *args, **kwargs)
+        return super().learn(total_timesteps, callback, *args, **kwargs)  # type: ignore[safe-super]
 
     def _setup_model(self) -> None:
         if isinstance(self, OffPolicyAlgorithm):
-            self.replay_buffer = demonstration_replay(self, self.demo_replay_kwargs)
-        super()._setup_model()
+            fraction = OFF_POLICY.demo_fraction if self.demo_fraction is None else self.demo_fraction
+            options = {"demo_fraction": fraction, **self.demo_replay_kwargs}
+            cast(Any, self).replay_buffer = demonstration_replay(self, options, self.replay_classes)
+        super()._setup_model()  # type: ignore[safe-super]
         self._use_demonstrations()
 
     def _use_demonstrations(self) -> None:
@@ -157,8 +165,8 @@ class FromDemonstrations(BaseAlgorithm):
     ) -> tuple[int, BaseCallback]:
         if self._extensions is None and self._n_updates == 0:
             raise ValueError(
-                f"this {type(self).__name__} has no demonstrations: give them at construction, demonstrations=..., or by "
-                "set_demonstrations()"
+                f"this {type(self).__name__} has no demonstrations: give them at construction, demonstrations=..., or "
+                "by set_demonstrations()"
             )
         own: list[BaseCallback] = self._extensions or []
         if callback is None:
@@ -174,9 +182,24 @@ class FromDemonstrations(BaseAlgorithm):
         return [*super()._excluded_save_params(), "_extensions", *kept]
 
 
-def _joint_signature(host: type) -> inspect.Signature:
+def _host(cls: type[FromDemonstrations]) -> type[BaseAlgorithm]:
+    """Return the class after the mixin that has a constructor."""
+    after = cls.__mro__[cls.__mro__.index(FromDemonstrations) + 1 :]
+    return cast(type[BaseAlgorithm], next(base for base in after if "__init__" in vars(base)))
+
+
+def _known_defaults(cls: type[FromDemonstrations]) -> dict[str, Any]:
+    known = inspect.signature(_host(cls).__init__).parameters
+    return {name: value for name, value in cls.host_defaults.items() if name in known}
+
+
+def _joint_signature(cls: type[FromDemonstrations]) -> inspect.Signature:
     """Return the algorithm's arguments, and those of the mixin by keyword."""
-    theirs = list(inspect.signature(host.__init__).parameters.values())[1:]  # type: ignore[misc]
+    changed = _known_defaults(cls)
+    theirs = [
+        parameter.replace(default=changed.get(parameter.name, parameter.default))
+        for parameter in list(inspect.signature(_host(cls).__init__).parameters.values())[1:]
+    ]
     own = inspect.signature(FromDemonstrations.__init__).parameters.values()
     added = [parameter for parameter in own if parameter.kind is inspect.Parameter.KEYWORD_ONLY]
     before = [parameter for parameter in theirs if parameter.kind is not inspect.Parameter.VAR_KEYWORD]

@@ -24,7 +24,10 @@ class Coefficient:
         require(is_weight, "coef", coef, "a number of at least 0, or a function of the progress remaining")
         is_factor = is_number(anneal) and 0 < float(anneal) < 1
         require(
-            anneal in ("linear", "constant") or is_factor, "anneal", anneal, "'linear', 'constant' or a number in (0, 1)"
+            anneal in ("linear", "constant") or is_factor,
+            "anneal",
+            anneal,
+            "'linear', 'constant' or a number in (0, 1)",
         )
         self.coef = coef
         self.anneal = anneal

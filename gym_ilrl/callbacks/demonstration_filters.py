@@ -28,7 +28,9 @@ def check_filter(name: str | None, model: BaseAlgorithm, demonstrations: Demonst
             "filter='advantage' with PPO, A2C and their kin, and none with DQN, whose margin ends where Q agrees"
         )
     if name == "advantage" and not isinstance(model, OnPolicyAlgorithm):
-        raise ValueError(f"filter='advantage' needs a value function of states, which {algorithm} lacks; use filter='q'")
+        raise ValueError(
+            f"filter='advantage' needs a value function of states, which {algorithm} lacks; use filter='q'"
+        )
     if name == "advantage" and demonstrations.rewards is None:
         raise ValueError(
             "filter='advantage' compares the demonstrator's rewards with the value function and these demonstrations "

@@ -65,7 +65,7 @@ class HybridObjective(GradientCallback):
         coef: float | Schedule | Literal["td3bc"] = 0.1,
         anneal: Anneal = "linear",
         batch_size: int | None = None,
-        filter: Literal["q", "advantage"] | None = None,  # noqa: A002  # the field's word
+        filter: Literal["q", "advantage"] | None = None,  # the field's word
         clip: Clip = "separate",
         max_grad_norm: float | Literal["host"] | None = "host",
         td3bc_alpha: float = 2.5,
@@ -126,13 +126,13 @@ class HybridObjective(GradientCallback):
         check_filter(self.filter, self.model, self.demonstrations)
         if self.scales_by_q and not has_action_values(policy):
             raise ValueError(
-                f"coef='td3bc' scales by the critic's action values and {type(self.model).__name__} has none beside its "
-                "actor; give a number"
+                f"coef='td3bc' scales by the critic's action values and {type(self.model).__name__} has none beside "
+                "its actor; give a number"
             )
         self._batches = DemonstrationBatches(
             self.model,
             self.demonstrations,
-            self.batch_size or getattr(self.model, "batch_size", 64),
+            int(self.batch_size or getattr(self.model, "batch_size", 64)),  # A2C has none
             self.seed,
             self.sequence_length,
             with_returns=self.filter == "advantage",

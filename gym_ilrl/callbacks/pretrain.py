@@ -10,6 +10,7 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from gym_ilrl.arguments import is_number, is_whole, require, require_positive_int
+from gym_ilrl.buffers import DemoReplay
 from gym_ilrl.callbacks.pretrain_critic import fit_action_values, fit_state_values
 from gym_ilrl.data.demonstrations import Demonstrations
 from gym_ilrl.data.given import demonstrations_of
@@ -17,7 +18,7 @@ from gym_ilrl.losses.actor import actor_optimizer, actor_parameters, copy_actor_
 from gym_ilrl.losses.imitation import loss_options
 from gym_ilrl.losses.kinds import has_free_deviation, is_recurrent
 from gym_ilrl.losses.values import has_action_values
-from gym_ilrl.supervised.demonstration_batches import generator_for
+from gym_ilrl.supervised.demonstration_batches import DemonstrationBatches, generator_for
 from gym_ilrl.supervised.fit import Fit, FitOptions
 from gym_ilrl.supervised.training_set import TrainingSet, labels_of
 from gym_ilrl.supervised.vec_normalize import seed_return_statistics, seed_statistics
@@ -130,11 +131,16 @@ class Pretrain(BaseCallback):
         is_q_network = isinstance(self.model, OffPolicyAlgorithm) and not has_action_values(self.model.policy)
         if not is_q_network and self.n_epochs > 0:
             self._clone()
-        if self.critic_updates > 0 and self.demonstrations.rewards is not None:
+        if self.critic_updates > 0 and self._rewards_are_known():
             self._teach_critic()
 
     def _on_step(self) -> bool:
         return True
+
+    def _rewards_are_known(self) -> bool:
+        buffer = getattr(self.model, "replay_buffer", None)
+        is_relabelled = isinstance(buffer, DemoReplay) and buffer.demo_relabelling.reward is not None
+        return is_relabelled or self.demonstrations.rewards is not None
 
     def _seed_statistics(self) -> None:
         vec_normalize = self.model.get_vec_normalize_env()
@@ -144,7 +150,7 @@ class Pretrain(BaseCallback):
         if self.demonstrations.rewards is not None:
             seed_return_statistics(vec_normalize, self.demonstrations)
         if self.model._last_obs is not None:  # the first observation was normalised before
-            self.model._last_obs = vec_normalize.normalize_obs(vec_normalize.get_original_obs())  # type: ignore[assignment]
+            self.model._last_obs = vec_normalize.normalize_obs(vec_normalize.get_original_obs())
 
     def _clone(self) -> None:
         policy = unwrap(self.model.policy)
@@ -163,13 +169,13 @@ class Pretrain(BaseCallback):
             print(f"Pretrain: {fit.n_updates} updates on {len(training_set)} demonstrated actions")  # noqa: T201
 
     def _teach_critic(self) -> None:
-        batch_size = self._options.batch_size
-        arguments = (self.model, self.demonstrations, self.critic_updates)
-        if isinstance(self.model, OnPolicyAlgorithm):
-            loss = fit_state_values(*arguments, batch_size, self.learning_rate, self._options.sequence_length, self.seed)
+        if isinstance(self.model, OffPolicyAlgorithm):
+            fit_action_values(self.model, self.demonstrations, self.critic_updates, self.seed)
+        elif isinstance(self.model, OnPolicyAlgorithm):
+            size, window = self._options.batch_size, self._options.sequence_length or 1
+            batches = DemonstrationBatches(self.model, self.demonstrations, size, self.seed, window, with_returns=True)
+            loss = fit_state_values(self.model, batches, self.critic_updates, self.learning_rate)
             self.logger.record("imitation/pretrain_value_loss", loss)
-        elif isinstance(self.model, OffPolicyAlgorithm):
-            fit_action_values(*arguments, self.seed)
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()

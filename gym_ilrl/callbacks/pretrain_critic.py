@@ -3,7 +3,6 @@
 from typing import Any, cast
 
 import torch as th
-import torch.nn.functional as F
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
@@ -19,22 +18,19 @@ from gym_ilrl.supervised.vec_normalize import return_scale
 
 
 def fit_state_values(
-    model: OnPolicyAlgorithm,
-    demonstrations: Demonstrations,
-    n_updates: int,
-    batch_size: int,
-    learning_rate: float,
-    sequence_length: int,
-    seed: int | None,
+    model: OnPolicyAlgorithm, batches: DemonstrationBatches, n_updates: int, learning_rate: float
 ) -> float:
     """Regress the value function on the demonstrations' discounted returns to go.
 
     A features extractor shared with the actor is the actor's, and is not moved.
 
+    :param model: whose value function it is
+    :param batches: of demonstrations, with their returns to go
+    :param n_updates: minibatches
+    :param learning_rate: of an Adam of its own
     :return: mean squared error of the last tenth of the updates
     """
     policy = unwrap(model.policy)
-    batches = DemonstrationBatches(model, demonstrations, batch_size, seed, sequence_length, with_returns=True)
     scale = return_scale(model.get_vec_normalize_env())
     parameters = critic_parameters(policy)
     optimizer = th.optim.Adam(parameters, lr=learning_rate)

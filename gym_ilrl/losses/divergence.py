@@ -1,0 +1,135 @@
+"""How far a policy's action distributions have moved from another's, from the numbers that define them."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, NamedTuple, cast
+
+import torch as th
+import torch.nn.functional as F
+from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
+from stable_baselines3.common import distributions
+from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
+from stable_baselines3.sac.policies import SACPolicy
+from stable_baselines3.td3.policies import TD3Policy
+
+from gym_ilrl.losses.actor import unwrap
+from gym_ilrl.losses.actor_critic import has_plain_head
+from gym_ilrl.losses.batch import ImitationBatch
+from gym_ilrl.losses.compat import CROSSQ_POLICIES
+from gym_ilrl.losses.distribution import action_distribution
+
+
+class Gaussians(NamedTuple):
+    """Diagonal Gaussians, before any squashing, which changes no divergence: mean ``(B, d)``, deviation's logarithm."""
+
+    mean: th.Tensor
+    log_std: th.Tensor
+
+    def divergence_to(self, other: Gaussians) -> th.Tensor:
+        log_ratio = other.log_std - self.log_std
+        scaled = (other.mean - self.mean) * th.exp(-other.log_std)
+        return (log_ratio + 0.5 * (th.exp(-2.0 * log_ratio) + scaled.square() - 1.0)).sum(dim=1)
+
+    def rows(self, indices: th.Tensor) -> Gaussians:
+        return Gaussians(self.mean[indices], self.log_std[indices])
+
+
+class Categoricals(NamedTuple):
+    """A categorical distribution for each action dimension: logarithms of probabilities, each ``(B, n)``."""
+
+    log_probs: tuple[th.Tensor, ...]
+
+    def divergence_to(self, other: Categoricals) -> th.Tensor:
+        pairs = zip(self.log_probs, other.log_probs, strict=True)
+        return cast(th.Tensor, sum((own.exp() * (own - theirs)).sum(dim=1) for own, theirs in pairs))
+
+    def rows(self, indices: th.Tensor) -> Categoricals:
+        return Categoricals(tuple(each[indices] for each in self.log_probs))
+
+
+class Bernoullis(NamedTuple):
+    """A binary distribution for each action dimension: logits ``(B, n)``."""
+
+    logits: th.Tensor
+
+    def divergence_to(self, other: Bernoullis) -> th.Tensor:
+        p = self.logits.sigmoid()
+        ones = p * (F.logsigmoid(self.logits) - F.logsigmoid(other.logits))
+        return (ones + (1.0 - p) * (F.logsigmoid(-self.logits) - F.logsigmoid(-other.logits))).sum(dim=1)
+
+    def rows(self, indices: th.Tensor) -> Bernoullis:
+        return Bernoullis(self.logits[indices])
+
+
+class Points(NamedTuple):
+    """Actions of a policy without a distribution, ``(B, d)``: their mean squared difference stands for the divergence.
+
+    It is that of Gaussians of equal deviation, up to a factor.
+    """
+
+    actions: th.Tensor
+
+    def divergence_to(self, other: Points) -> th.Tensor:
+        return (other.actions - self.actions).square().mean(dim=1)
+
+    def rows(self, indices: th.Tensor) -> Points:
+        return Points(self.actions[indices])
+
+
+ActionDistributions = Gaussians | Categoricals | Bernoullis | Points
+
+
+@functools.singledispatch
+def action_distributions(policy: Any, batch: ImitationBatch) -> ActionDistributions:
+    """Return the numbers that define the policy's distributions of actions given the observations of ``batch``.
+
+    ``p.divergence_to(q)`` is :math:`KL(p || q)` of each, ``(B,)``.
+
+    :param policy: with a distribution or deterministic actor, compiled or not
+    :param batch: its actions are not read
+    :raises TypeError: for policies that have neither (DQN's, QR-DQN's)
+    """
+    inner = unwrap(policy)
+    if inner is not policy:
+        return action_distributions(inner, batch)
+    raise TypeError(
+        f"{type(policy).__name__} has no distribution of actions to measure a divergence by; expected an actor-critic "
+        "policy, or that of SAC, TD3 and their kin"
+    )
+
+
+@action_distributions.register(ActorCriticPolicy)
+@action_distributions.register(MaskableActorCriticPolicy)
+def _(policy: ActorCriticPolicy | MaskableActorCriticPolicy, batch: ImitationBatch) -> ActionDistributions:
+    if not has_plain_head(policy):
+        return _numbers_of(action_distribution(policy, batch).distribution)
+    features = BasePolicy.extract_features(policy, batch.observations, policy.pi_features_extractor)
+    outputs, head = policy.action_net(policy.mlp_extractor.forward_actor(features)), policy.action_dist
+    if isinstance(head, distributions.DiagGaussianDistribution):
+        return Gaussians(outputs, policy.log_std.expand_as(outputs))
+    if isinstance(head, distributions.BernoulliDistribution):
+        return Bernoullis(outputs)
+    sizes = head.action_dims if isinstance(head, distributions.MultiCategoricalDistribution) else [outputs.shape[1]]
+    return Categoricals(tuple(F.log_softmax(each, dim=1) for each in outputs.split(sizes, dim=1)))
+
+
+def _squashed(policy: SACPolicy, batch: ImitationBatch) -> ActionDistributions:
+    mean, log_std, noise_features = policy.actor.get_action_dist_params(batch.observations)
+    if not noise_features:
+        return Gaussians(mean, log_std)
+    return _numbers_of(policy.actor.action_dist.proba_distribution(mean, log_std, **noise_features).distribution)
+
+
+@action_distributions.register
+def _(policy: TD3Policy, batch: ImitationBatch) -> Points:
+    return Points(policy.actor(batch.observations))
+
+
+def _numbers_of(distribution: Any) -> ActionDistributions:
+    if isinstance(distribution, th.distributions.Normal):
+        return Gaussians(distribution.mean, distribution.stddev.log())
+    if isinstance(distribution, th.distributions.Bernoulli):
+        return Bernoullis(distribution.logits)
+    each = distribution if isinstance(distribution, list) else [distribution]
+    return Categoricals(tuple(one.logits for one in each))
