@@ -2,7 +2,7 @@
 
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, cast
 
 import torch as th
 import torch.nn.functional as F
@@ -159,6 +159,7 @@ class REINFORCE(OnPolicyAlgorithm):
             _init_setup_model=False,
             supported_action_spaces=(spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary),
         )
+        self._weighted: WeightedDemonstrations | None = None
         self._clock = th.zeros(0, dtype=th.long)
         self._generator = th.Generator()
         self.causal = causal
@@ -230,7 +231,7 @@ class REINFORCE(OnPolicyAlgorithm):
             estimate = self._estimate_from_demonstrations(self._weighted, rollout, log_prob, whitened)
             loss = loss - self.demo_coef * estimate / scale
         self.policy.optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         th.nn.utils.clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
         self.policy.optimizer.step()
         self._n_updates += 1
@@ -300,10 +301,10 @@ class REINFORCE(OnPolicyAlgorithm):
             return self._weighted
         if self._vec_normalize_env is not None:
             seed_statistics(self._vec_normalize_env, labels_of(demonstrations).observations)
-        clone = None
+        clone: ActorCriticPolicy | None = None
         if self.proposal != "empirical":
             with th.random.fork_rng(devices=[]):  # the run's own random numbers are those without demonstrations
-                clone = self.policy_class(
+                clone = cast(type[ActorCriticPolicy], self.policy_class)(
                     self.observation_space,
                     self.action_space,
                     lambda _: 1e-3,  # BC's
