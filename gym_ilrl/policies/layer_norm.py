@@ -1,6 +1,6 @@
 """SAC's policies with the critics of RLPD."""
 
-from typing import Any
+from typing import Any, cast
 
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
@@ -33,8 +33,6 @@ class LayerNormCritics(BasePolicy):
     :raises ValueError: unless ``1 <= n_target_critics <= n_critics``, and for another ``actor_value``
     """
 
-    critic: EnsembleCritic
-    critic_target: EnsembleCritic
     critic_kwargs: dict[str, Any]
 
     def __init__(
@@ -50,8 +48,8 @@ class LayerNormCritics(BasePolicy):
 
     def _build(self, lr_schedule: Schedule) -> None:
         super()._build(lr_schedule)  # type: ignore[misc]
-        self.critic.mean_for_actor = self.actor_value == "mean"
-        self.critic_target.n_drawn = self.n_target_critics
+        cast(EnsembleCritic, self.critic).mean_for_actor = self.actor_value == "mean"
+        cast(EnsembleCritic, self.critic_target).n_drawn = self.n_target_critics
 
     def make_critic(self, features_extractor: BaseFeaturesExtractor | None = None) -> EnsembleCritic:
         """Return a new critic, as SB3's policies do."""
