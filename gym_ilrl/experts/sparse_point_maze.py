@@ -17,8 +17,9 @@ SelfSparsePointMazeExpert = TypeVar("SelfSparsePointMazeExpert", bound="SparsePo
 
 
 class SparsePointMazeExpert(StandardExpert):
-    """Steers to the middle of the next cell on a shortest way: breadth-first search, then proportional-derivative
-    control.
+    """Steers to the middle of the next cell on a shortest way, planned by breadth-first search.
+
+    Proportional-derivative control: the thrust is ``4 (target - position) - 5 velocity``, clipped.
 
     :param env: the environment
     :param thrust: share of the full thrust that is used, in ``(0, 1]``; a weaker demonstrator is slower, and worse

@@ -251,6 +251,8 @@ def test_rows_are_environments_of_their_own():
     single = [make(layout="S", step_cost=0.01) for _ in range(n)]
     for seed, env in enumerate(single):
         env.dynamics.reset([0], [np.random.default_rng(seed)])
+    first = many.observe()
+    kept = first.copy()
     rng = np.random.default_rng(0)
     for _ in range(60):
         actions = rng.uniform(-1.5, 1.5, (n, 2)).astype(np.float32).round()  # round: walls are met
@@ -259,6 +261,7 @@ def test_rows_are_environments_of_their_own():
             observation, reward, ended, _, _ = env.step(actions[row])
             np.testing.assert_array_equal(observation, many.observe()[row])
             assert (reward, ended) == (rewards[row], terminated[row])
+    np.testing.assert_array_equal(first, kept)  # what was returned does not change under later steps
 
 
 def test_start_in_every_copy_of_a_vec_env():

@@ -51,6 +51,22 @@ def test_the_expert_always_arrives_and_slower_with_less_thrust(layout, thrust):
     assert arrivals.max() <= 1.7 * n_cells / (0.4 * thrust) + 6
 
 
+@pytest.mark.parametrize(
+    ("observation", "action"),
+    [
+        ([1.5, 1.5, 0.0, 0.0], [1.0, 0.0]),  # U leads to the right
+        ([3.5, 1.5, 0.1, 0.0], [-0.5, 1.0]),  # then down: 4 * (3.5 - 3.5) - 5 * 0.1
+        ([3.25, 3.4, -0.1, 0.06], [-1.0, 0.1]),  # and back to the left, keeping to the middle: 4 * 0.1 - 5 * 0.06
+        ([1.6, 3.5, 0.0, 0.0], [-0.4, 0.0]),  # at the goal it stays
+    ],
+)
+def test_the_action_steers_to_the_middle_of_the_next_cell(observation, action):
+    for thrust in (1.0, 0.5):
+        teacher = SparsePointMazeExpert(gym.make(ENV_ID, layout="U"), thrust)
+        given = teacher.predict(np.array(observation, dtype=np.float32))[0]
+        np.testing.assert_allclose(given, thrust * np.array(action), rtol=0, atol=1e-6)
+
+
 def test_the_expert_keeps_its_thrust_when_bound_and_plans_anew():
     weak = SparsePointMazeExpert(gym.make(ENV_ID, layout="U"), thrust=0.5)
     bound = weak.bind(gym_ilrl.make_vec_env(ENV_ID, 2, env_kwargs={"layout": "L"}))
