@@ -81,8 +81,8 @@ class CriticWarmup(BaseCallback):
         model = self.model
         if isinstance(model, ARS) or not (isinstance(model, OnPolicyAlgorithm) or has_action_values(model.policy)):
             raise TypeError(
-                f"CriticWarmup holds the actor while the critic learns, and {type(model).__name__} has no critic beside "
-                "its actor; use it with PPO, A2C, SAC, TD3 and their kin, and leave it out here"
+                f"CriticWarmup holds the actor while the critic learns, and {type(model).__name__} has none "
+                "beside its actor; use it with PPO, A2C, SAC, TD3 and their kin, and leave it out here"
             )
         if self.explained_variance is not None and not isinstance(model, OnPolicyAlgorithm):
             raise ValueError(

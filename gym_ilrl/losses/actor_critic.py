@@ -31,7 +31,7 @@ def actor_critic_loss(
     :raises ValueError: if ``ent_coef`` is not zero and the entropy has no closed form, as for squashed policies
     """
     actions = encode_actions(policy, batch.actions)
-    if _has_plain_head(policy):
+    if has_plain_head(policy):
         nll, entropy = _terms_from_outputs(cast(ActorCriticPolicy, policy), batch, actions, bool(ent_coef))
     else:
         distribution = action_distribution(policy, batch)
@@ -67,7 +67,7 @@ def maskable_loss(policy: MaskableActorCriticPolicy, batch: ImitationBatch, *, e
     return actor_critic_loss(policy, batch, ent_coef=ent_coef)
 
 
-def _has_plain_head(policy: BasePolicy) -> bool:
+def has_plain_head(policy: BasePolicy) -> bool:
     """Tell whether the outputs of ``action_net`` are the parameters of the distribution, exactly as in SB3's own class.
 
     Then the likelihood needs no distribution object, whose construction and validation cost more than the network.

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, cast
 import torch as th
 import torch.nn.functional as F
 from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
+from sb3_contrib.tqc.policies import TQCPolicy
 from stable_baselines3.common import distributions
 from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 from stable_baselines3.sac.policies import SACPolicy
@@ -103,7 +104,7 @@ def action_distributions(policy: Any, batch: ImitationBatch) -> ActionDistributi
 @action_distributions.register(MaskableActorCriticPolicy)
 def _(policy: ActorCriticPolicy | MaskableActorCriticPolicy, batch: ImitationBatch) -> ActionDistributions:
     if not has_plain_head(policy):
-        return _numbers_of(action_distribution(policy, batch).distribution)
+        return _numbers_of(action_distribution(policy, batch))
     features = BasePolicy.extract_features(policy, batch.observations, policy.pi_features_extractor)
     outputs, head = policy.action_net(policy.mlp_extractor.forward_actor(features)), policy.action_dist
     if isinstance(head, distributions.DiagGaussianDistribution):
@@ -118,7 +119,13 @@ def _squashed(policy: SACPolicy, batch: ImitationBatch) -> ActionDistributions:
     mean, log_std, noise_features = policy.actor.get_action_dist_params(batch.observations)
     if not noise_features:
         return Gaussians(mean, log_std)
-    return _numbers_of(policy.actor.action_dist.proba_distribution(mean, log_std, **noise_features).distribution)
+    return _numbers_of(policy.actor.action_dist.proba_distribution(mean, log_std, **noise_features))
+
+
+action_distributions.register(SACPolicy, _squashed)
+action_distributions.register(TQCPolicy, _squashed)
+for _crossq_policy in CROSSQ_POLICIES:
+    action_distributions.register(_crossq_policy, _squashed)
 
 
 @action_distributions.register
@@ -126,7 +133,8 @@ def _(policy: TD3Policy, batch: ImitationBatch) -> Points:
     return Points(policy.actor(batch.observations))
 
 
-def _numbers_of(distribution: Any) -> ActionDistributions:
+def _numbers_of(head: Any) -> ActionDistributions:
+    distribution = head.distributions if hasattr(head, "distributions") else head.distribution  # several, with masks
     if isinstance(distribution, th.distributions.Normal):
         return Gaussians(distribution.mean, distribution.stddev.log())
     if isinstance(distribution, th.distributions.Bernoulli):
