@@ -22,10 +22,10 @@ from gym_ilrl.algorithms.beta_schedules import BetaSchedule, resolve_beta_schedu
 from gym_ilrl.algorithms.checkpoint import Checkpoint
 from gym_ilrl.algorithms.labeller import Labeller, check_expert
 from gym_ilrl.algorithms.no_environment import is_no_environment
-from gym_ilrl.algorithms.raw_observations import raw_observations
 from gym_ilrl.algorithms.round_labels import RoundLabels
 from gym_ilrl.arguments import require_positive_int
 from gym_ilrl.data.demonstrations import Demonstrations
+from gym_ilrl.data.raw_observations import raw_observations
 from gym_ilrl.supervised.fit import Fit, FitOptions, can_hold_out
 from gym_ilrl.supervised.training_set import Labels, TrainingSet, labels_of
 
