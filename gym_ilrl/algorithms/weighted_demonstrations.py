@@ -130,7 +130,7 @@ class WeightedDemonstrations:
     ) -> None:
         self._demonstrations, self._clone, self._vec_normalize = demonstrations, clone, vec_normalize
         self._generator = generator
-        self._offsets = th.as_tensor(demonstrations.offsets, device=policy.device)
+        self._offsets = th.tensor(demonstrations.offsets, device=policy.device)
         self._labels = TrainingSet(policy, vec_normalize)
         self._labels.extend(labels_of(demonstrations))
         self._log_proposal = th.zeros(len(self._labels), device=policy.device)
@@ -201,7 +201,7 @@ class WeightedDemonstrations:
         if self._vec_normalize is not None and self._vec_normalize.norm_reward:
             rewards = self._vec_normalize.normalize_reward(np.asarray(demonstrations.rewards, dtype=np.float64))
             returns = rearrange.returns_to_go(np.asarray(rewards, dtype=np.float64), demonstrations.offsets, gamma)
-        return th.as_tensor(returns)
+        return th.tensor(returns)
 
 
 def fit_by_likelihood(policy: ActorCriticPolicy, labels: TrainingSet, n_epochs: int, generator: th.Generator) -> None:

@@ -104,7 +104,7 @@ def gradients(model):
     for paths in itertools.product(PATHS, repeat=2):
         fill(model, paths)
         model.train()
-        probability = math.exp(sum(float(log_probs(model.policy, path).sum()) for path in paths))
+        probability = math.exp(sum(log_probs(model.policy, path).sum().item() for path in paths))
         yield probability, -HORIZON * flat([parameter.grad for parameter in actor(model)])
 
 
@@ -137,7 +137,7 @@ def test_without_the_first_discount_every_time_counts_the_same():
         rewards = rewards_of(path)
         credit = th.tensor([rewards[0] + GAMMA * rewards[1], rewards[1]])
         gradient = flat(th.autograd.grad((credit * log_prob).sum(), actor(model)))
-        expected = expected + float(log_prob.sum().exp()) * gradient
+        expected = expected + log_prob.sum().exp().item() * gradient
     mean, _ = moments(model)
     assert th.allclose(mean, expected, atol=1e-4)
     assert not th.allclose(mean, exact_gradient(model, GAMMA), atol=1e-2)
@@ -223,7 +223,7 @@ def test_fused_estimate_is_exact_too_and_bounds_the_weights():
         first, second = (sample(model.policy, path, 1.0, 3.0) for path in (demonstrated, own))
         credits, own_credits, log_weights = fused_credits(first, second, options)
         objective = 0.5 * (first.objective(credits, discounts(1.0)) + second.objective(own_credits, discounts(1.0)))
-        probability = float((log_q(demonstrated).sum() + second.log_prob.sum()).exp())
+        probability = (log_q(demonstrated).sum() + second.log_prob.sum()).exp().item()
         mean = mean + probability * flat(th.autograd.grad(objective, actor(model)))
         assert float(log_weights.exp().max()) <= 2
     assert th.allclose(mean, exact_gradient(model, 1.0), atol=1e-4)
