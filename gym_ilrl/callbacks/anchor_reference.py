@@ -38,10 +38,10 @@ def given_policy(given: BasePolicy | BaseAlgorithm | str | Path, model: BaseAlgo
 @contextmanager
 def untouched_random_streams() -> Iterator[None]:
     """Leave the global random streams as they were."""
-    states = random.getstate(), np.random.get_state()
+    states = random.getstate(), np.random.get_state()  # noqa: NPY002  # SB3 seeds this one
     try:
         with th.random.fork_rng():
             yield
     finally:
         random.setstate(states[0])
-        np.random.set_state(states[1])
+        np.random.set_state(states[1])  # noqa: NPY002

@@ -30,8 +30,9 @@ def reset_critic(model: BaseAlgorithm) -> None:
         target.load_state_dict(cast(Any, policy).critic.state_dict())
     for owner in (policy, getattr(policy, "critic", None)):
         optimizer = getattr(owner, "optimizer", None)
-        for parameter in reset if isinstance(optimizer, th.optim.Optimizer) else ():
-            optimizer.state.pop(parameter, None)
+        if isinstance(optimizer, th.optim.Optimizer):
+            for parameter in reset:
+                optimizer.state.pop(parameter, None)
 
 
 def _critic_modules(policy: nn.Module) -> list[nn.Module]:
@@ -48,7 +49,7 @@ def _critic_modules(policy: nn.Module) -> list[nn.Module]:
 
 def _reset(policy: nn.Module, module: nn.Module) -> Iterator[nn.Parameter]:
     if hasattr(module, "reset_parameters"):
-        module.reset_parameters()
+        cast(Any, module).reset_parameters()
     if not has_action_values(policy) and getattr(policy, "ortho_init", False):
         gain = 1.0 if module is policy.value_net else math.sqrt(2)
         module.apply(functools.partial(ActorCriticPolicy.init_weights, gain=gain))

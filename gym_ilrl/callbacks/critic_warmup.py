@@ -67,7 +67,9 @@ class CriticWarmup(BaseCallback):
         self._held: list[tuple[th.optim.Optimizer, list[nn.Parameter]]] = []
         self._statistics: list[tuple[th.Tensor, th.Tensor]] = []
         self._before: list[tuple[nn.Parameter, th.Tensor]] = []
-        self._forget(None)
+        self._model: weakref.ref[BaseAlgorithm] | None = None
+        self._earlier = self._clock = 0  # steps: before the present learn() counted anew, and all
+        self._released_at: int | None = None
 
     @property
     def share(self) -> float:
@@ -94,7 +96,8 @@ class CriticWarmup(BaseCallback):
         self._disarm()
         model = self.model
         if self._model is None or self._model() is not model:
-            self._forget(model)
+            self._model, self._released_at = weakref.ref(model), None
+            self._earlier = 0
         elif model.num_timesteps + self._earlier < self._clock:  # this learn() counts from zero again
             self._earlier = self._clock - model.num_timesteps
         self._clock = model.num_timesteps + self._earlier
@@ -132,12 +135,6 @@ class CriticWarmup(BaseCallback):
         self._shorten_step()
         self._restore_statistics()
         self._disarm()
-
-    def _forget(self, model: BaseAlgorithm | None) -> None:
-        self._model = None if model is None else weakref.ref(model)
-        self._earlier = self._clock = 0
-        self._released_at: int | None = None
-        self._is_armed = False
 
     def _arm(self) -> None:
         self._held = held_parameters(self.model)

@@ -2,7 +2,7 @@
 
 import weakref
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch as th
@@ -162,14 +162,14 @@ class KLAnchor(GradientCallback):
             self._kls = []
         coef = self._coef
         self.logger.record("imitation/anchor_coef", coef)
+        model, anchor = cast(OnPolicyAlgorithm, self.model), cast(BasePolicy, self._anchor)
         if self.mode == "loss":
             super()._on_rollout_end()
             if coef > 0.0 and isinstance(self.model, OnPolicyAlgorithm):
-                self._states = rollout_states(self.model)
+                self._states = rollout_states(model)
                 self._reference = self._evaluate_anchor(self._states)
         elif coef > 0.0:
-            kl = subtract_log_ratio(self.model, self._anchor, rollout_states(self.model), coef)
-            self._follow(kl)
+            self._follow(subtract_log_ratio(model, anchor, rollout_states(model), coef))
         self.coefficient.next_rollout()
 
     def _follow(self, kl: float) -> None:
@@ -182,12 +182,10 @@ class KLAnchor(GradientCallback):
     @th.no_grad()
     def _evaluate_anchor(self, states: ImitationBatch) -> ActionDistributions:
         """Evaluate the anchor once a rollout, not once an update."""
-        assert self._anchor is not None
         return action_distributions(self._anchor, states)
 
     def _draw_from_rollout(self) -> tuple[ImitationBatch, ActionDistributions]:
-        states = self._states
-        assert states is not None
+        states = cast(ImitationBatch, self._states)
         n_states = len(states.actions)
         if self.batch_size >= n_states:
             return states, self._reference

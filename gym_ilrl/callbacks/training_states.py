@@ -28,7 +28,7 @@ def rollout_states(model: OnPolicyAlgorithm) -> ImitationBatch:
         first = np.arange(0, n_steps - length + 1, length)
         steps = np.tile(first, n_envs)[:, None] + np.arange(length)
         envs = np.repeat(np.arange(n_envs), len(first))[:, None]
-        index: tuple[Any, Any] = (steps.ravel(), np.broadcast_to(envs, steps.shape).ravel())
+        index: Any = (steps.ravel(), np.broadcast_to(envs, steps.shape).ravel())
         ended = buffer.episode_starts[index].reshape(steps.shape)[:, 1:].cumsum(axis=1) > 0
         valid = np.concatenate([np.ones((len(steps), 1), dtype=bool), ~ended], axis=1)
         n_sequences, valid_steps = len(steps), th.as_tensor(valid.ravel(), device=model.device)

@@ -28,11 +28,13 @@ class Gaussians(NamedTuple):
     log_std: th.Tensor
 
     def divergence_to(self, other: Gaussians) -> th.Tensor:
+        """Return the divergence of each from its counterpart, ``(B,)``."""
         log_ratio = other.log_std - self.log_std
         scaled = (other.mean - self.mean) * th.exp(-other.log_std)
         return (log_ratio + 0.5 * (th.exp(-2.0 * log_ratio) + scaled.square() - 1.0)).sum(dim=1)
 
     def rows(self, indices: th.Tensor) -> Gaussians:
+        """Return some of them."""
         return Gaussians(self.mean[indices], self.log_std[indices])
 
 
@@ -42,10 +44,12 @@ class Categoricals(NamedTuple):
     log_probs: tuple[th.Tensor, ...]
 
     def divergence_to(self, other: Categoricals) -> th.Tensor:
+        """Return the divergence of each from its counterpart, ``(B,)``."""
         pairs = zip(self.log_probs, other.log_probs, strict=True)
         return cast(th.Tensor, sum((own.exp() * (own - theirs)).sum(dim=1) for own, theirs in pairs))
 
     def rows(self, indices: th.Tensor) -> Categoricals:
+        """Return some of them."""
         return Categoricals(tuple(each[indices] for each in self.log_probs))
 
 
@@ -55,11 +59,13 @@ class Bernoullis(NamedTuple):
     logits: th.Tensor
 
     def divergence_to(self, other: Bernoullis) -> th.Tensor:
+        """Return the divergence of each from its counterpart, ``(B,)``."""
         p = self.logits.sigmoid()
         ones = p * (F.logsigmoid(self.logits) - F.logsigmoid(other.logits))
         return (ones + (1.0 - p) * (F.logsigmoid(-self.logits) - F.logsigmoid(-other.logits))).sum(dim=1)
 
     def rows(self, indices: th.Tensor) -> Bernoullis:
+        """Return some of them."""
         return Bernoullis(self.logits[indices])
 
 
@@ -72,9 +78,11 @@ class Points(NamedTuple):
     actions: th.Tensor
 
     def divergence_to(self, other: Points) -> th.Tensor:
+        """Return the divergence of each from its counterpart, ``(B,)``."""
         return (other.actions - self.actions).square().mean(dim=1)
 
     def rows(self, indices: th.Tensor) -> Points:
+        """Return some of them."""
         return Points(self.actions[indices])
 
 
@@ -105,10 +113,11 @@ def action_distributions(policy: Any, batch: ImitationBatch) -> ActionDistributi
 def _(policy: ActorCriticPolicy | MaskableActorCriticPolicy, batch: ImitationBatch) -> ActionDistributions:
     if not has_plain_head(policy):
         return _numbers_of(action_distribution(policy, batch))
-    features = BasePolicy.extract_features(policy, batch.observations, policy.pi_features_extractor)
-    outputs, head = policy.action_net(policy.mlp_extractor.forward_actor(features)), policy.action_dist
+    features = BasePolicy.extract_features(cast(BasePolicy, policy), batch.observations, policy.pi_features_extractor)
+    outputs: th.Tensor = policy.action_net(policy.mlp_extractor.forward_actor(features))
+    head: Any = policy.action_dist
     if isinstance(head, distributions.DiagGaussianDistribution):
-        return Gaussians(outputs, policy.log_std.expand_as(outputs))
+        return Gaussians(outputs, cast(ActorCriticPolicy, policy).log_std.expand_as(outputs))
     if isinstance(head, distributions.BernoulliDistribution):
         return Bernoullis(outputs)
     sizes = head.action_dims if isinstance(head, distributions.MultiCategoricalDistribution) else [outputs.shape[1]]
