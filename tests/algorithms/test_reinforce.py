@@ -135,8 +135,8 @@ def test_gradient_with_demonstrations_is_the_sum_of_both(walks):
     n_pieces = int(model.rollout_buffer.episode_starts.sum())
     objective, log_probs = 0, []
     for episode in walks:
-        distribution = model.policy.get_distribution(th.as_tensor(episode.observations[:-1]))
-        log_probs.append(distribution.log_prob(th.as_tensor(episode.actions)))
+        distribution = model.policy.get_distribution(th.tensor(episode.observations[:-1]))
+        log_probs.append(distribution.log_prob(th.tensor(episode.actions)))
     for i, episode in enumerate(walks):
         for t in range(len(episode.actions)):
             products = th.stack([log_prob[: t + 1].sum().detach() for log_prob in log_probs])
@@ -173,7 +173,7 @@ def test_better_demonstrations_are_taken_up():
         model = REINFORCE("MlpPolicy", env, demonstrations=demos, demo_coef=coef, n_steps=20, seed=0, gamma=0.0)
         model.learn(400)
         probabilities = model.policy.get_distribution(th.tensor([0, 1])).distribution.probs.diagonal()
-        chances[coef] = float(probabilities.mean())
+        chances[coef] = probabilities.mean().item()
     assert chances[1.0] > chances[0.0]
     assert chances[1.0] > 0.8
 
