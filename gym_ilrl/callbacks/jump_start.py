@@ -32,15 +32,16 @@ class JumpStart(BaseCallback):
     shrinks to nothing (Uchendu et al., "Jump-Start Reinforcement Learning", ICML 2023).
 
     ``"curriculum"``: the horizon shrinks from ``max_horizon`` to 0 in ``n_stages`` steps, each taken as soon as the
-    mean return of ``window`` training episodes is at least the best one before, less the tolerance. ``"random"``: every
-    episode's horizon is uniform in ``{0, ..., max_horizon}``.
+    mean return of ``window`` training episodes (rewards before ``VecNormalize``) is at least the best one before, less
+    the tolerance. ``"random"``: every episode's horizon is uniform in ``{0, ..., max_horizon}``.
 
     Off-policy, the replay buffer holds what was executed, and guided steps are data like all others. On-policy, they
     are no data of the policy, and its gradient leaves them out: they are stored with the action that the policy drew
     there itself, and their advantage is the mean of the learner's own steps in the rollout, about zero after
     normalisation (zero where the algorithm does not normalise). A constant times the score of the policy's own actions
     is zero in expectation; the likelihood ratio of a guide's action far from the policy's would overflow. The value
-    function learns from guided steps, too. Returns are sums of rewards before ``VecNormalize``.
+    function learns from guided steps, too. Give this callback after those that compute the advantages again, as
+    :class:`~gym_ilrl.callbacks.KLAnchor` does with ``mode="reward"``.
 
     A ``learn()`` with ``reset_num_timesteps=False`` goes on with horizon and guide, any other starts over; an episode
     that is running when it begins is the learner's to its end.
