@@ -121,7 +121,7 @@ def _(policy: ActorCriticPolicy | MaskableActorCriticPolicy, batch: ImitationBat
     if isinstance(head, distributions.BernoulliDistribution):
         return Bernoullis(outputs)
     sizes = head.action_dims if isinstance(head, distributions.MultiCategoricalDistribution) else [outputs.shape[1]]
-    return Categoricals(tuple(F.log_softmax(each, dim=1) for each in outputs.split(sizes, dim=1)))
+    return Categoricals(tuple(F.log_softmax(each, dim=1) for each in th.split(outputs, sizes, dim=1)))
 
 
 def _squashed(policy: SACPolicy, batch: ImitationBatch) -> ActionDistributions:

@@ -1,5 +1,6 @@
 """While the critic warms up the actor does not change by a bit; then it learns at the share of its rate."""
 
+import copy
 import pickle
 
 import pytest
@@ -51,7 +52,7 @@ class Watch(BaseCallback):
 
 def build(case):
     algorithm, policy, env, kwargs = CASES[case]
-    return algorithm(policy, env, seed=0, device="cpu", **kwargs)
+    return algorithm(policy, env, seed=0, device="cpu", **copy.deepcopy(kwargs))
 
 
 def copies(tensors):

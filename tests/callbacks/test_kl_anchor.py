@@ -1,5 +1,6 @@
 """The anchor adds the divergence from the reference, in the loss or the reward, and nothing else."""
 
+import copy
 import pickle
 from types import SimpleNamespace
 
@@ -40,7 +41,7 @@ if hasattr(sb3_contrib, "CrossQ"):
 
 def build(case, **changes):
     algorithm, policy, env, kwargs = CASES[case]
-    return algorithm(policy, env, device="cpu", **{"seed": 0, **kwargs, **changes})
+    return algorithm(policy, env, device="cpu", **{"seed": 0, **copy.deepcopy(kwargs), **changes})
 
 
 def parameters_of(model):
@@ -76,9 +77,8 @@ def test_every_algorithm_runs_with_it(case):
 def test_a_coefficient_of_zero_changes_no_bit(case, mode):
     if (case, mode) == ("sac", "reward"):
         return
-    with_it, without = build(case), build(case)
-    with_it.learn(96, callback=KLAnchor(0.0, mode=mode))
-    without.learn(96)
+    with_it = build(case).learn(96, callback=KLAnchor(0.0, mode=mode))
+    without = build(case).learn(96)  # seeds the global random streams anew
     assert th.equal(parameters_of(with_it), parameters_of(without))
 
 
@@ -107,11 +107,12 @@ def test_the_gradient_is_that_of_the_joint_loss(clip):
     reference = PPO("MlpPolicy", "CartPole-v1", **{**kwargs, "seed": 3}).policy
     with th.no_grad():
         reference.action_net.weight.mul_(100.0)  # apart from the beginning on
-    joint, anchored = JointPPO("MlpPolicy", "CartPole-v1", **kwargs), PPO("MlpPolicy", "CartPole-v1", **kwargs)
-    joint.reference = reference
+    anchored = PPO("MlpPolicy", "CartPole-v1", **kwargs)
     anchored.learn(192, callback=KLAnchor(0.7, reference, anneal="constant", clip=clip))
+    joint = JointPPO("MlpPolicy", "CartPole-v1", **kwargs)
+    joint.reference = reference
     joint.learn(192)
-    assert joint.kl.item() > 0.01
+    assert joint.kl.item() > 0.005
     th.testing.assert_close(parameters_of(anchored), parameters_of(joint), rtol=0, atol=1e-6)
 
 
