@@ -9,9 +9,10 @@ Every number is the variance of the gradient that ``REINFORCE`` itself computes 
    105^2 + 5^2 = 11050. Less a baseline of 105 it is g = 5 + score * noise: variance 25. (Without the noise, 11050 and
    25 are the second moments E[g^2], and the variances are 11025 and 0.) A mean over the n - 1 other trajectories of the
    rollout costs a little more than the true one: 25 + 75 / (n - 1).
-2. CartPole-v1 under a policy halfway to good: whole returns against rewards to go, and each baseline.
+2. CartPole-v1 under a policy halfway to good: whole returns against rewards to go, and each baseline. (The critic also
+   stands in for what comes after the rollout's end, so its returns are longer, and noisier, than the others'.)
 
-Prints a table and saves ``outputs/score_function_variance.png``. Takes about a minute on one core.
+Prints a table and saves ``outputs/score_function_variance.png``. Takes about half a minute on one core.
 """
 
 import argparse
@@ -111,7 +112,7 @@ def draw(bandit: dict[str, float], cart_pole: dict[str, float], path: Path) -> N
     for axis, values, title in zip(axes, (bandit, cart_pole), titles, strict=True):
         colours = ["#999999" if name in ("none", "whole returns") else "#1b7f5c" for name in values]
         bars = axis.bar(list(values), list(values.values()), color=colours)
-        axis.bar_label(bars, [f"{value:,.4g}" for value in values.values()])
+        axis.bar_label(bars, [f"{value:,.0f}" if value > 100 else f"{value:.3g}" for value in values.values()])
         axis.set(title=title, yscale="log", ylabel="variance of the gradient")
         axis.margins(y=0.2)
         axis.tick_params(axis="x", labelrotation=20)
