@@ -146,15 +146,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     :param arguments: the script and its arguments; by default those of the command line
     """
-    script, *rest = sys.argv[1:] if arguments is None else arguments or [""]
-    scripts = {"train": with_default_file, "enjoy": list}
-    if script not in scripts:
-        raise SystemExit(f"usage: python -m gym_ilrl.interop.rl_zoo3 {{{','.join(scripts)}}} ..., not {script!r}")
+    script, *rest = (sys.argv[1:] if arguments is None else arguments) or [""]
+    if script not in ("train", "enjoy"):
+        raise SystemExit(f"usage: python -m gym_ilrl.interop.rl_zoo3 {{train,enjoy}} ..., not {script!r}")
     try:
         register()
     except ImportError as error:
         raise SystemExit(str(error)) from error
-    sys.argv = [f"rl_zoo3 {script}", *scripts[script](rest)]
+    sys.argv = [f"rl_zoo3 {script}", *(with_default_file(rest) if script == "train" else rest)]
     getattr(_import(f"rl_zoo3.{script}"), script)()
 
 
