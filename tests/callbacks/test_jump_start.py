@@ -305,7 +305,7 @@ def test_recurrent_learner_and_guide():
             assert (env.executed[begin + t] == actions).all()
 
 
-def test_masks_reach_the_guide_and_guides_without_masks_are_checked():
+def test_masks_reach_the_guide():
     env = Spied(DummyVecEnv([lambda: InvalidActionEnvDiscrete(dim=8, n_invalid_actions=4)]))
     model = MaskablePPO("MlpPolicy", env, seed=0, **SMALL)
     allowed, unwrapped = [], env.venv.envs[0].unwrapped
