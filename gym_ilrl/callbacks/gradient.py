@@ -112,8 +112,8 @@ class GradientCallback(BaseCallback, ABC):
                 return None
             gradients = th.autograd.grad(loss, parameters, allow_unused=True)
         present = [gradient for gradient in gradients if gradient is not None]
-        th._foreach_mul_(present, coef * self._clip_factor(present))
-        return gradients
+        scaled = iter(th._foreach_mul(present, coef * self._clip_factor(present)))  # they may share their memory
+        return [None if gradient is None else next(scaled) for gradient in gradients]
 
     def _clip_factor(self, gradients: list[th.Tensor]) -> float:
         limit = self.max_grad_norm
