@@ -132,7 +132,7 @@ class HybridObjective(GradientCallback):
         self._batches = DemonstrationBatches(
             self.model,
             self.demonstrations,
-            int(self.batch_size or getattr(self.model, "batch_size", 64)),  # A2C has none
+            self.batch_size or getattr(self.model, "batch_size", 64),  # type: ignore[arg-type]  # A2C has none
             self.seed,
             self.sequence_length,
             with_returns=self.filter == "advantage",
