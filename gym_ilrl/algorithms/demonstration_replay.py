@@ -13,6 +13,12 @@ from gym_ilrl.buffers.compat import NStepReplayBuffer
 ReplayClasses = tuple[type[ReplayBuffer], type[ReplayBuffer] | None]  # without n-step returns before SB3 2.7
 
 
+def takes_n_steps(model: OffPolicyAlgorithm) -> bool:
+    """Tell whether SB3 sets n-step returns up: not for observations in a ``Dict``, nor for a buffer class given."""
+    is_dict = isinstance(model.observation_space, spaces.Dict)
+    return NStepReplayBuffer is not None and not is_dict and model.replay_buffer_class in (None, NStepReplayBuffer)
+
+
 def demonstration_replay(model: OffPolicyAlgorithm, options: dict[str, Any], classes: ReplayClasses) -> ReplayBuffer:
     """Build what the algorithm would build, of the class that has demonstrations beside the online data.
 
@@ -26,7 +32,7 @@ def demonstration_replay(model: OffPolicyAlgorithm, options: dict[str, Any], cla
     asked = model.replay_buffer_class
     if asked is None:
         asked = DictReplayBuffer if isinstance(model.observation_space, spaces.Dict) else ReplayBuffer
-        if n_steps > 1 and NStepReplayBuffer is not None:
+        if n_steps > 1 and takes_n_steps(model) and NStepReplayBuffer is not None:
             asked = NStepReplayBuffer
             kwargs = {"n_steps": n_steps, "gamma": model.gamma, **kwargs}
     with_demonstrations: dict[Any, type[ReplayBuffer] | None] = {

@@ -11,8 +11,8 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedule
 
 from gym_ilrl.algorithms.compat import DemoNStepReplayBuffer
-from gym_ilrl.algorithms.demonstration_replay import ReplayClasses, demonstration_replay
-from gym_ilrl.algorithms.recipes import OFF_POLICY, ImitationCoef, recipe_of
+from gym_ilrl.algorithms.demonstration_replay import ReplayClasses, demonstration_replay, takes_n_steps
+from gym_ilrl.algorithms.recipes import OFF_POLICY, ImitationCoef, check_amounts, recipe_of
 from gym_ilrl.buffers import DemoReplay, DemoReplayBuffer
 from gym_ilrl.callbacks import CriticWarmup, HybridObjective, KLAnchor, Pretrain
 from gym_ilrl.data.demonstrations import Demonstrations
@@ -80,6 +80,7 @@ class FromDemonstrations(BaseAlgorithm):
         save_demonstrations: bool = False,
         **kwargs: Any,
     ) -> None:
+        check_amounts(pretrain_epochs, imitation_coef, anchor_coef, critic_warmup, demo_fraction)
         self.demonstrations = demonstrations_of(demonstrations)
         self.pretrain_epochs = pretrain_epochs
         self.imitation_coef = imitation_coef
@@ -93,15 +94,18 @@ class FromDemonstrations(BaseAlgorithm):
         self.demo_replay_kwargs = dict(demo_replay_kwargs or {})
         self.save_demonstrations = save_demonstrations
         self._extensions: list[BaseCallback] | None = None
-        by_position = list(inspect.signature(super().__init__).parameters)[: 2 + len(args)]
-        for name, value in _known_defaults(type(self)).items():
-            if name not in by_position:
-                kwargs.setdefault(name, value)
+        given = {*list(inspect.signature(super().__init__).parameters)[: 2 + len(args)], *kwargs}
+        defaults = {name: value for name, value in _known_defaults(type(self)).items() if name not in given}
+        self._defaulted = list(defaults)
+        args = tuple(_copied(value) for value in args)
+        kwargs = {name: _copied(value) for name, value in {**defaults, **kwargs}.items()}
         super().__init__(policy, env, *args, **kwargs)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls.__signature__ = _joint_signature(cls)  # type: ignore[attr-defined]
+        heirs = cls.__mro__[: cls.__mro__.index(FromDemonstrations)]
+        has_its_own = any("__init__" in vars(heir) for heir in heirs)
+        cls.__signature__ = None if has_its_own else _joint_signature(cls)  # type: ignore[attr-defined]
 
     def set_demonstrations(self, demonstrations: Demonstrations | str | Path | None) -> None:
         """Replace what is learnt from; a loaded model has none until then.
@@ -109,8 +113,10 @@ class FromDemonstrations(BaseAlgorithm):
         :param demonstrations: or the path of a file with them; None: continue as the plain algorithm
         :raises ValueError: if they do not fit the environment
         """
-        self.demonstrations = demonstrations_of(demonstrations)
-        self._extensions = None
+        loaded = demonstrations_of(demonstrations)
+        if loaded is not None and self.env is not None:
+            loaded.check_compatible(self.env)
+        self.demonstrations, self._extensions = loaded, None
         self._use_demonstrations()
 
     def learn(
@@ -130,18 +136,30 @@ class FromDemonstrations(BaseAlgorithm):
 
     def _setup_model(self) -> None:
         if isinstance(self, OffPolicyAlgorithm):
-            fraction = OFF_POLICY.demo_fraction if self.demo_fraction is None else self.demo_fraction
-            options = {"demo_fraction": fraction, **self.demo_replay_kwargs}
+            if "n_steps" in self._defaulted and not takes_n_steps(self):
+                cast(Any, self).n_steps = 1
+            options = dict(self.demo_replay_kwargs)
+            if self.demo_fraction is not None:
+                options = {"demo_fraction": self.demo_fraction, **options}
+            elif "demo_fraction" not in self.replay_buffer_kwargs:
+                options = {"demo_fraction": OFF_POLICY.demo_fraction, **options}
             cast(Any, self).replay_buffer = demonstration_replay(self, options, self.replay_classes)
+        elif self.demo_fraction:
+            raise ValueError(
+                f"demo_fraction={self.demo_fraction} is a share of replayed batches and {type(self).__name__} has no "
+                "replay buffer; leave it out, or use an off-policy algorithm such as SACfD or DQfD"
+            )
         super()._setup_model()  # type: ignore[safe-super]
         self._use_demonstrations()
 
     def _use_demonstrations(self) -> None:
+        self.demonstrations = demonstrations_of(self.demonstrations)  # load(..., demonstrations=path) sets the path
         if self.demonstrations is not None and self.env is not None:
             self.demonstrations.check_compatible(self.env)
         buffer = getattr(self, "replay_buffer", None)
         if isinstance(buffer, DemoReplay):
-            buffer.set_demonstrations(self.demonstrations if buffer.demo_fraction > 0 else None)
+            is_used = buffer.initial_demo_fraction > 0 or (buffer.final_demo_fraction or 0.0) > 0
+            buffer.set_demonstrations(self.demonstrations if is_used else None)
         if self.demonstrations is not None:
             self._extensions = self._build_extensions(self.demonstrations)
 
@@ -163,7 +181,7 @@ class FromDemonstrations(BaseAlgorithm):
     def _setup_learn(
         self, total_timesteps: int, callback: MaybeCallback = None, *args: Any, **kwargs: Any
     ) -> tuple[int, BaseCallback]:
-        if self._extensions is None and self._n_updates == 0:
+        if self._extensions is None and self._n_updates == 0 and self.num_timesteps == 0:
             raise ValueError(
                 f"this {type(self).__name__} has no demonstrations: give them at construction, demonstrations=..., or "
                 "by set_demonstrations()"
@@ -180,6 +198,11 @@ class FromDemonstrations(BaseAlgorithm):
     def _excluded_save_params(self) -> list[str]:
         kept = [] if self.save_demonstrations else ["demonstrations"]
         return [*super()._excluded_save_params(), "_extensions", *kept]
+
+
+def _copied(argument: Any) -> Any:
+    """Copy a dictionary, such as ``policy_kwargs``: SB3 adds its own entries to the one it is given."""
+    return dict(argument) if isinstance(argument, dict) else argument
 
 
 def _host(cls: type[FromDemonstrations]) -> type[BaseAlgorithm]:

@@ -1,5 +1,6 @@
 """Supervised pretraining of an algorithm's actor and critic, before its first step."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from gym_ilrl.losses.kinds import has_free_deviation, is_recurrent
 from gym_ilrl.losses.values import has_action_values
 from gym_ilrl.supervised.demonstration_batches import DemonstrationBatches, generator_for
 from gym_ilrl.supervised.fit import Fit, FitOptions
-from gym_ilrl.supervised.training_set import TrainingSet, labels_of
+from gym_ilrl.supervised.training_set import TrainingSet, labels_of, prepare_observations
 from gym_ilrl.supervised.vec_normalize import seed_return_statistics, seed_statistics
 
 LOG_STD_MODES = ("fit", "clamp", "residual")
@@ -30,13 +31,17 @@ class Pretrain(BaseCallback):
     """Clones the demonstrations into the policy, and teaches the critic what they are worth.
 
     Runs once, when the training of an untrained model starts; a model that has been trained already, loaded or not,
-    is left as it is. Before that, the statistics of ``VecNormalize``, if there is one, see the demonstrations.
+    is left as it is, and these updates count (``train/n_updates``). Before them, the statistics of ``VecNormalize``, if
+    there is one, see the demonstrations.
 
     The actor is trained by :func:`~gym_ilrl.imitation_loss` with an Adam of its own. The critic: value functions of
     states (PPO, A2C and their kin) by regression on the demonstrations' returns to go; those of actions (SAC, TD3 and
     their kin) by the algorithm's own update on the demonstrations alone, the actor held still. In DQN and QR-DQN the
     two are one network, which the algorithm's own update trains together with the large margin, as in the pretraining
     phase of Hester et al., "Deep Q-learning from Demonstrations", AAAI 2018.
+
+    Cloning and regression leave SB3's global random streams alone; the updates of an off-policy critic draw from them,
+    as they do during the training.
 
     :param demonstrations: what to clone, or the path of a file with them
     :param n_epochs: passes over the demonstrations for the actor; 0 leaves it
@@ -85,6 +90,12 @@ class Pretrain(BaseCallback):
         require(is_number(learning_rate) and learning_rate > 0, "learning_rate", learning_rate, "a positive number")
         known_mode = log_std in LOG_STD_MODES or is_number(log_std)
         require(known_mode, "log_std", log_std, f"a number, or one of {', '.join(LOG_STD_MODES)}")
+        require(is_number(ent_coef) and ent_coef >= 0, "ent_coef", ent_coef, "a number of at least 0")
+        is_norm = max_grad_norm is None or (is_number(max_grad_norm) and max_grad_norm > 0)
+        require(is_norm, "max_grad_norm", max_grad_norm, "a positive number, or None")
+        bounds = log_std_bounds
+        is_pair = isinstance(bounds, Sequence) and len(bounds) == 2 and all(map(is_number, bounds))
+        require(is_pair and bounds[0] <= bounds[1], "log_std_bounds", bounds, "two numbers, (least, greatest)")
         self.demonstrations = loaded
         self.n_epochs = n_epochs
         self.critic_updates = critic_updates
@@ -109,6 +120,11 @@ class Pretrain(BaseCallback):
         policy = unwrap(self.model.policy)
         actor_optimizer(policy)  # refuses algorithms without one
         known = loss_options(policy)
+        if self._options.ent_coef > 0 and "ent_coef" not in known:
+            raise ValueError(
+                f"ent_coef={self._options.ent_coef} needs a policy with a distribution, not {type(policy).__name__}; "
+                "leave it 0"
+            )
         for name in self._options.loss_kwargs:
             expected = f"among the options of the loss of {type(policy).__name__}: {', '.join(sorted(known)) or 'none'}"
             require(name in known, "loss_kwargs", name, expected)
@@ -150,7 +166,8 @@ class Pretrain(BaseCallback):
         if self.demonstrations.rewards is not None:
             seed_return_statistics(vec_normalize, self.demonstrations)
         if self.model._last_obs is not None:  # the first observation was normalised before
-            self.model._last_obs = vec_normalize.normalize_obs(vec_normalize.get_original_obs())
+            original, space = vec_normalize.get_original_obs(), self.model.policy.observation_space
+            self.model._last_obs = prepare_observations(original, space, vec_normalize)
 
     def _clone(self) -> None:
         policy = unwrap(self.model.policy)
@@ -163,6 +180,7 @@ class Pretrain(BaseCallback):
             fit.update()
         fit.finish()
         copy_actor_to_target(policy)
+        self.model._n_updates += fit.n_updates
         for name, value in fit.metrics().items():
             self.logger.record(name.replace("imitation/", "imitation/pretrain_"), value)
         if self.verbose >= 1:
@@ -170,11 +188,13 @@ class Pretrain(BaseCallback):
 
     def _teach_critic(self) -> None:
         if isinstance(self.model, OffPolicyAlgorithm):
-            fit_action_values(self.model, self.demonstrations, self.critic_updates, self.seed)
+            options = self._options.loss_kwargs
+            fit_action_values(self.model, self.demonstrations, self.critic_updates, self.seed, options)
         elif isinstance(self.model, OnPolicyAlgorithm):
             size, window = self._options.batch_size, self._options.sequence_length or 1
             batches = DemonstrationBatches(self.model, self.demonstrations, size, self.seed, window, with_returns=True)
             loss = fit_state_values(self.model, batches, self.critic_updates, self.learning_rate)
+            self.model._n_updates += self.critic_updates
             self.logger.record("imitation/pretrain_value_loss", loss)
 
     def __getstate__(self) -> dict[str, Any]:

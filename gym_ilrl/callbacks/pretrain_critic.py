@@ -1,17 +1,19 @@
 """Teaching a critic what the demonstrations are worth, the actor held still."""
 
+import functools
 from typing import Any, cast
 
 import torch as th
-from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.utils import polyak_update
+from torch import nn
 
 from gym_ilrl.buffers import demonstration_buffer
+from gym_ilrl.callbacks.critic_warmup import actor_statistics, held_parameters
 from gym_ilrl.callbacks.hybrid_objective import HybridObjective
 from gym_ilrl.data.demonstrations import Demonstrations
-from gym_ilrl.losses.actor import actor_optimizer, actor_parameters, unwrap
+from gym_ilrl.losses.actor import unwrap
 from gym_ilrl.losses.values import critic_parameters, has_action_values, state_values
 from gym_ilrl.supervised.demonstration_batches import DemonstrationBatches
 from gym_ilrl.supervised.vec_normalize import return_scale
@@ -52,26 +54,37 @@ def fit_state_values(
 
 
 def fit_action_values(
-    model: OffPolicyAlgorithm, demonstrations: Demonstrations, n_updates: int, seed: int | None
+    model: OffPolicyAlgorithm,
+    demonstrations: Demonstrations,
+    n_updates: int,
+    seed: int | None,
+    loss_kwargs: dict[str, Any],
 ) -> None:
     """Run the algorithm's own update on the demonstrations alone.
 
     Where actor and critic are apart (SAC, TD3 and their kin), the actor and the entropy coefficient are held still.
     Where the action values are the actor (DQN, QR-DQN), the large margin joins the update.
+
+    :param model: with a replay buffer, in whose place the demonstrations are meanwhile
+    :param demonstrations: with rewards, unless the model's buffer gives them some
+    :param n_updates: of the algorithm, with its own minibatches
+    :param seed: of the order of the demonstrations in the large margin; None takes the model's
+    :param loss_kwargs: options of the imitation loss, for the large margin
     """
+    buffer = demonstration_buffer(model, demonstrations)  # may refuse them: before anything is held
     holder: HybridObjective | _Still
     if has_action_values(model.policy):
         holder = _Still(model)
     else:
-        holder = HybridObjective(demonstrations, coef=1.0, anneal="constant", seed=seed)
+        holder = HybridObjective(demonstrations, coef=1.0, anneal="constant", loss_kwargs=loss_kwargs, seed=seed)
         holder.init_callback(model)
         holder._on_training_start()
-    online = model.replay_buffer
-    model.replay_buffer = demonstration_buffer(model, demonstrations)
+    online, model.replay_buffer = model.replay_buffer, buffer
     try:
         for n_steps in _until_target_updates(model, n_updates):
             model.train(gradient_steps=n_steps, batch_size=model.batch_size)
-            _update_q_target(model)
+            if not has_action_values(model.policy):
+                _update_q_target(model)
     finally:
         model.replay_buffer = online
         holder._on_training_end()
@@ -81,25 +94,26 @@ class _Still:
     """Keeps the actor, and the entropy coefficient that answers to it, where they are."""
 
     def __init__(self, model: OffPolicyAlgorithm) -> None:
-        self._handles = []
-        held = [(actor_optimizer(model.policy), actor_parameters(model.policy))]
-        entropy_optimizer = getattr(model, "ent_coef_optimizer", None)
-        if entropy_optimizer is not None:
-            held.append((entropy_optimizer, [cast(Any, model).log_ent_coef]))
-        for optimizer, parameters in held:
-            self._handles.append(optimizer.register_step_pre_hook(_discard_gradients(parameters)))
+        self._statistics = [(buffer, buffer.clone()) for buffer in actor_statistics(unwrap(model.policy))]
+        self._handles = [
+            optimizer.register_step_pre_hook(functools.partial(self._before_step, parameters))
+            for optimizer, parameters in held_parameters(model)
+        ]
 
     def _on_training_end(self) -> None:
+        self._restore_statistics()
         for handle in self._handles:
             handle.remove()
 
-
-def _discard_gradients(parameters: list[Any]) -> Any:
-    def hook(*_: Any) -> None:
+    def _before_step(self, parameters: list[nn.Parameter], *_: Any) -> None:
+        self._restore_statistics()
         for parameter in parameters:
-            parameter.grad = None
+            parameter.grad = None  # optimizers leave these out
 
-    return hook
+    @th.no_grad()
+    def _restore_statistics(self) -> None:
+        for buffer, before in self._statistics:
+            buffer.copy_(before)
 
 
 def _until_target_updates(model: OffPolicyAlgorithm, n_updates: int) -> list[int]:
@@ -112,10 +126,9 @@ def _until_target_updates(model: OffPolicyAlgorithm, n_updates: int) -> list[int
     return [min(piece, n_updates - done) for done in range(0, n_updates, piece)]
 
 
-def _update_q_target(model: BaseAlgorithm) -> None:
+def _update_q_target(model: OffPolicyAlgorithm) -> None:
     policy = unwrap(model.policy)
-    for name in ("q_net", "quantile_net"):
-        network = getattr(policy, name, None)
-        if network is not None:
-            target = getattr(policy, f"{name}_target")
-            polyak_update(network.parameters(), target.parameters(), cast(Any, model).tau)
+    name = "quantile_net" if hasattr(policy, "quantile_net") else "q_net"
+    network, target = getattr(policy, name), getattr(policy, f"{name}_target")
+    polyak_update(network.parameters(), target.parameters(), model.tau)
+    polyak_update(cast(Any, model).batch_norm_stats, cast(Any, model).batch_norm_stats_target, 1.0)
