@@ -1,13 +1,14 @@
 """A loss that is added to the actor's own, inside the update of an unmodified algorithm."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
 import torch as th
 from sb3_contrib import TRPO
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.torch_layers import FlattenExtractor, MlpExtractor
 from torch import nn
 
 from gym_ilrl.arguments import is_number, require
@@ -57,6 +58,7 @@ class GradientCallback(BaseCallback, ABC):
 
     def _on_training_start(self) -> None:
         self._disarm()
+        self._modules = modules_with_a_mode(unwrap(self.model.policy))
         if isinstance(self.model, TRPO):
             return  # armed for each update alone
         optimizer = actor_optimizer(self.model.policy)
@@ -72,7 +74,7 @@ class GradientCallback(BaseCallback, ABC):
     def _on_rollout_end(self) -> None:
         if isinstance(self.model, TRPO):
             self._disarm()
-            self._hook = hooks.Hook(self, type(self)._gradients)
+            self._hook = hooks.Hook(self, type(self)._scaled_gradients)
             hooks.in_natural_gradient(self.model, self._hook)
 
     def _on_training_end(self) -> None:
@@ -87,23 +89,32 @@ class GradientCallback(BaseCallback, ABC):
             self._hook = None
 
     def _add_gradient(self) -> None:
-        gradients = self._gradients(self._parameters)
-        if gradients is None:
+        result = self._gradients(self._parameters)
+        if result is None:
             return
+        gradients, scale = result
         targets, values = [], []
         for parameter, gradient in zip(self._parameters, gradients, strict=True):
             if gradient is None:
                 continue
             if parameter.grad is None:
-                parameter.grad = gradient.clone()
+                parameter.grad = gradient * scale  # a tensor of its own: gradients may share their memory
             else:
                 targets.append(parameter.grad)
                 values.append(gradient)
         if targets:
-            th._foreach_add_(targets, values)
+            th._foreach_add_(targets, values, alpha=scale)
 
-    def _gradients(self, parameters: Sequence[nn.Parameter]) -> hooks.Gradients | None:
-        with th.enable_grad(), frozen_statistics(unwrap(self.model.policy)):
+    def _scaled_gradients(self, parameters: Sequence[nn.Parameter]) -> hooks.Gradients | None:
+        result = self._gradients(parameters)
+        if result is None:
+            return None
+        gradients, scale = result
+        return [None if gradient is None else gradient * scale for gradient in gradients]
+
+    def _gradients(self, parameters: Sequence[nn.Parameter]) -> tuple[hooks.Gradients, float] | None:
+        """Return the gradients of the loss, and what they are to be multiplied by."""
+        with th.enable_grad(), frozen_statistics(self._modules):
             result = self.loss()
             if result is None:
                 return None
@@ -111,9 +122,7 @@ class GradientCallback(BaseCallback, ABC):
             if coef == 0.0 or not loss.requires_grad:
                 return None
             gradients = th.autograd.grad(loss, parameters, allow_unused=True)
-        present = [gradient for gradient in gradients if gradient is not None]
-        scaled = iter(th._foreach_mul(present, coef * self._clip_factor(present)))  # they may share their memory
-        return [None if gradient is None else next(scaled) for gradient in gradients]
+        return gradients, coef * self._clip_factor([gradient for gradient in gradients if gradient is not None])
 
     def _clip_factor(self, gradients: list[th.Tensor]) -> float:
         limit = self.max_grad_norm
@@ -126,19 +135,38 @@ class GradientCallback(BaseCallback, ABC):
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
-        for name in ("model", "locals", "globals", "parent", "_parameters"):
+        for name in ("model", "locals", "globals", "parent", "_parameters", "_modules"):
             state.pop(name, None)
         state["_hook"] = None
         return state
 
 
-@contextmanager
-def frozen_statistics(policy: nn.Module) -> Iterator[None]:
-    """Evaluate the policy without side effects: batch normalisation keeps its statistics, dropout draws nothing.
+# setting the mode of each of these would take longer than the rest of the bookkeeping
+SAME_IN_BOTH_MODES = frozenset(
+    {nn.Linear, nn.Conv2d, nn.Flatten, nn.Identity, nn.Tanh, nn.ReLU, nn.Sequential, nn.ModuleList}
+    | {FlattenExtractor, MlpExtractor}
+)
 
-    Recurrent modules stay in training mode: cuDNN differentiates them in no other.
+
+def modules_with_a_mode(policy: nn.Module) -> list[nn.Module]:
+    """Return the modules that may act differently in training and in evaluation, for :func:`frozen_statistics`.
+
+    Recurrent modules are none of them: cuDNN differentiates them in training mode only.
     """
-    changed = [module for module in policy.modules() if module.training and not isinstance(module, nn.RNNBase)]
+    return [
+        module
+        for module in policy.modules()
+        if type(module) not in SAME_IN_BOTH_MODES and not isinstance(module, nn.RNNBase)
+    ]
+
+
+@contextmanager
+def frozen_statistics(modules: Iterable[nn.Module]) -> Iterator[None]:
+    """Evaluate a policy without side effects: batch normalisation keeps its statistics, dropout draws nothing.
+
+    :param modules: of the policy, those with a mode
+    """
+    changed = [module for module in modules if module.training]
     for module in changed:
         module.training = False
     try:

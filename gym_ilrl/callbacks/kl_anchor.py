@@ -52,7 +52,8 @@ class KLAnchor(GradientCallback):
     :param anneal: ``"linear"``: to zero at the end of the training; ``"constant"``; or a number in (0, 1) that the
         coefficient is multiplied by after each rollout
     :param mode: ``"loss"``, or ``"reward"`` (on-policy algorithms without memory only)
-    :param batch_size: for "loss": states in each update, of a rollout or of the replay buffer
+    :param batch_size: for "loss": states in each update, of a rollout or of the replay buffer; None takes the
+        algorithm's own batch size, or 64
     :param clip: see :class:`~gym_ilrl.callbacks.gradient.GradientCallback`
     :param max_grad_norm: see :class:`~gym_ilrl.callbacks.gradient.GradientCallback`
     :param seed: of the choice of states; None takes the model's
@@ -70,7 +71,7 @@ class KLAnchor(GradientCallback):
         target_kl: float | None = None,
         anneal: Anneal = "linear",
         mode: Literal["loss", "reward"] = "loss",
-        batch_size: int = 256,
+        batch_size: int | None = None,
         clip: Clip = "separate",
         max_grad_norm: float | Literal["host"] | None = "host",
         seed: int | None = None,
@@ -80,7 +81,8 @@ class KLAnchor(GradientCallback):
         is_target = target_kl is None or (is_number(target_kl) and target_kl > 0)
         require(is_target, "target_kl", target_kl, "a positive number, or None")
         require(mode in ("loss", "reward"), "mode", mode, "'loss' or 'reward'")
-        require_positive_int("batch_size", batch_size)
+        if batch_size is not None:
+            require_positive_int("batch_size", batch_size)
         is_reference = reference is None or isinstance(reference, nn.Module | BaseAlgorithm | str | Path)
         require(is_reference, "reference", reference, "a policy, a model, the path of a saved model, or None")
         self.coefficient = Coefficient(coef, anneal)
@@ -103,7 +105,7 @@ class KLAnchor(GradientCallback):
         if isinstance(self.model, OnPolicyAlgorithm):
             states, reference = self._draw_from_rollout()
         else:
-            states = replayed_states(self.model, self.batch_size, self._generator)  # type: ignore[arg-type]
+            states = replayed_states(self.model, self._n_states, self._generator)  # type: ignore[arg-type]
             with th.no_grad():
                 reference = action_distributions(self._anchor, states)
         current = action_distributions(unwrap(self.model.policy), states)
@@ -131,6 +133,7 @@ class KLAnchor(GradientCallback):
                 "not allow; use mode='loss'"
             )
         self._generator = np.random.default_rng(model.seed if self.seed is None else self.seed)
+        self._n_states = int(self.batch_size or getattr(model, "batch_size", 64))  # A2C has none
         if self._anchor_of is not None and self._anchor_of() is not model:
             self._anchor, self._adapted = None, 1.0
         if self._anchor is None and self.reference is not None:
@@ -165,7 +168,7 @@ class KLAnchor(GradientCallback):
         model, anchor = cast(OnPolicyAlgorithm, self.model), cast(BasePolicy, self._anchor)
         if self.mode == "loss":
             super()._on_rollout_end()
-            if coef > 0.0 and isinstance(self.model, OnPolicyAlgorithm):
+            if isinstance(self.model, OnPolicyAlgorithm):  # whatever coef is now: SB3 updates the progress after this
                 self._states = rollout_states(model)
                 self._reference = self._evaluate_anchor(self._states)
         elif coef > 0.0:
@@ -187,14 +190,14 @@ class KLAnchor(GradientCallback):
     def _draw_from_rollout(self) -> tuple[ImitationBatch, ActionDistributions]:
         states = cast(ImitationBatch, self._states)
         n_states = len(states.actions)
-        if self.batch_size >= n_states:
+        if self._n_states >= n_states:
             return states, self._reference
         if states.n_sequences == 1:
-            rows = self._generator.integers(n_states, size=self.batch_size)
+            rows = self._generator.integers(n_states, size=self._n_states)
             n_sequences = 1
         else:
             length = n_states // states.n_sequences
-            n_sequences = max(1, self.batch_size // length)
+            n_sequences = max(1, self._n_states // length)
             windows = self._generator.integers(states.n_sequences, size=n_sequences)
             rows = (windows[:, None] * length + np.arange(length)).ravel()
         indices = th.as_tensor(rows, device=self.model.device)

@@ -70,12 +70,15 @@ def take(states: ImitationBatch, rows: th.Tensor, n_sequences: int) -> Imitation
     """
     observations: Any = states.observations
     is_dict = isinstance(observations, dict)
-    chosen = {key: value[rows] for key, value in observations.items()} if is_dict else observations[rows]
+
+    def chosen(values: th.Tensor) -> th.Tensor:
+        return values.index_select(0, rows)
+
     return states._replace(
-        observations=chosen,
-        actions=states.actions[rows],
-        action_masks=None if states.action_masks is None else states.action_masks[rows],
-        valid=None if states.valid is None else states.valid[rows],
+        observations=({key: chosen(value) for key, value in observations.items()} if is_dict else chosen(observations)),
+        actions=chosen(states.actions),
+        action_masks=None if states.action_masks is None else chosen(states.action_masks),
+        valid=None if states.valid is None else chosen(states.valid),
         n_sequences=n_sequences,
     )
 

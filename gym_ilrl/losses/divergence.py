@@ -22,20 +22,27 @@ from gym_ilrl.losses.distribution import action_distribution
 
 
 class Gaussians(NamedTuple):
-    """Diagonal Gaussians, before any squashing, which changes no divergence: mean ``(B, d)``, deviation's logarithm."""
+    """Diagonal Gaussians, before any squashing, which changes no divergence.
+
+    The mean is ``(B, d)``, the logarithm of the deviation that or ``(d,)``, the same for all.
+    """
 
     mean: th.Tensor
     log_std: th.Tensor
 
     def divergence_to(self, other: Gaussians) -> th.Tensor:
         """Return the divergence of each from its counterpart, ``(B,)``."""
-        log_ratio = other.log_std - self.log_std
-        scaled = (other.mean - self.mean) * th.exp(-other.log_std)
-        return (log_ratio + 0.5 * (th.exp(-2.0 * log_ratio) + scaled.square() - 1.0)).sum(dim=1)
+        squares = (other.mean - self.mean).square() + th.exp(2.0 * self.log_std)
+        precision = th.exp(-2.0 * other.log_std)
+        log_ratio = (other.log_std - (self.log_std + 0.5)).sum(dim=-1)
+        # one kernel for the product and its sum, where the deviation is the same for all
+        weighted = th.mv(squares, precision) if precision.ndim == 1 else (squares * precision).sum(dim=1)
+        return th.add(log_ratio, weighted, alpha=0.5)
 
     def rows(self, indices: th.Tensor) -> Gaussians:
         """Return some of them."""
-        return Gaussians(self.mean[indices], self.log_std[indices])
+        log_std = self.log_std if self.log_std.ndim == 1 else self.log_std.index_select(0, indices)
+        return Gaussians(self.mean.index_select(0, indices), log_std)
 
 
 class Categoricals(NamedTuple):
@@ -50,7 +57,7 @@ class Categoricals(NamedTuple):
 
     def rows(self, indices: th.Tensor) -> Categoricals:
         """Return some of them."""
-        return Categoricals(tuple(each[indices] for each in self.log_probs))
+        return Categoricals(tuple(each.index_select(0, indices) for each in self.log_probs))
 
 
 class Bernoullis(NamedTuple):
@@ -66,7 +73,7 @@ class Bernoullis(NamedTuple):
 
     def rows(self, indices: th.Tensor) -> Bernoullis:
         """Return some of them."""
-        return Bernoullis(self.logits[indices])
+        return Bernoullis(self.logits.index_select(0, indices))
 
 
 class Points(NamedTuple):
@@ -83,7 +90,7 @@ class Points(NamedTuple):
 
     def rows(self, indices: th.Tensor) -> Points:
         """Return some of them."""
-        return Points(self.actions[indices])
+        return Points(self.actions.index_select(0, indices))
 
 
 ActionDistributions = Gaussians | Categoricals | Bernoullis | Points
@@ -117,7 +124,7 @@ def _(policy: ActorCriticPolicy | MaskableActorCriticPolicy, batch: ImitationBat
     outputs: th.Tensor = policy.action_net(policy.mlp_extractor.forward_actor(features))
     head: Any = policy.action_dist
     if isinstance(head, distributions.DiagGaussianDistribution):
-        return Gaussians(outputs, cast(ActorCriticPolicy, policy).log_std.expand_as(outputs))
+        return Gaussians(outputs, cast(ActorCriticPolicy, policy).log_std)
     if isinstance(head, distributions.BernoulliDistribution):
         return Bernoullis(outputs)
     sizes = head.action_dims if isinstance(head, distributions.MultiCategoricalDistribution) else [outputs.shape[1]]

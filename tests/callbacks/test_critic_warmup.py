@@ -22,7 +22,12 @@ CASES = {
     "a2c": (A2C, "MlpPolicy", "Pendulum-v1", {"n_steps": 16}),
     "trpo": (TRPO, "MlpPolicy", "CartPole-v1", {**ON, "n_critic_updates": 2}),
     "trpo without critic updates": (TRPO, "MlpPolicy", "CartPole-v1", {**ON, "n_critic_updates": 0}),
-    "recurrent": (RecurrentPPO, "MlpLstmPolicy", "CartPole-v1", {**ON, "n_epochs": 1}),
+    "recurrent": (
+        RecurrentPPO,
+        "MlpLstmPolicy",
+        "CartPole-v1",
+        {**ON, "n_epochs": 1, "policy_kwargs": {"lstm_hidden_size": 8}},
+    ),
     "sac": (SAC, "MlpPolicy", "Pendulum-v1", OFF),
     "td3": (TD3, "MlpPolicy", "Pendulum-v1", SHARED),
     "tqc": (TQC, "MlpPolicy", "Pendulum-v1", OFF),

@@ -22,12 +22,13 @@ from gym_ilrl.losses.divergence import Bernoullis, Categoricals, Gaussians, acti
 
 ON = {"n_steps": 32, "batch_size": 32}
 OFF = {"learning_starts": 4, "batch_size": 8, "train_freq": 1, "gradient_steps": 1, "policy_kwargs": {"net_arch": [8]}}
+LSTM = {"policy_kwargs": {"lstm_hidden_size": 8}}
 CASES = {
     "ppo": (PPO, "MlpPolicy", "CartPole-v1", {**ON, "n_epochs": 2}),
     "ppo with gSDE": (PPO, "MlpPolicy", "Pendulum-v1", {**ON, "n_epochs": 2, "use_sde": True}),
     "a2c": (A2C, "MlpPolicy", "Pendulum-v1", {"n_steps": 8}),
     "trpo": (TRPO, "MlpPolicy", "CartPole-v1", {**ON, "n_critic_updates": 1}),
-    "recurrent": (RecurrentPPO, "MlpLstmPolicy", "CartPole-v1", {**ON, "n_epochs": 1}),
+    "recurrent": (RecurrentPPO, "MlpLstmPolicy", "CartPole-v1", {**ON, **LSTM, "n_epochs": 1}),
     "maskable": (MaskablePPO, "MlpPolicy", InvalidActionEnvDiscrete(dim=6, n_invalid_actions=3), {**ON, "n_epochs": 1}),
     "sac": (SAC, "MlpPolicy", "Pendulum-v1", OFF),
     "sac with gSDE": (SAC, "MlpPolicy", "Pendulum-v1", {**OFF, "use_sde": True}),
@@ -136,6 +137,12 @@ def test_divergences_are_those_of_torch():
     s1, s2 = th.randn(5, 3, generator=draw), th.randn(5, 3, generator=draw)
     normal = kl_divergence(Normal(one, s1.exp()), Normal(two, s2.exp())).sum(dim=1)
     th.testing.assert_close(Gaussians(one, s1).divergence_to(Gaussians(two, s2)), normal)
+    shared = kl_divergence(Normal(one, s1[0].exp()), Normal(two, s2[0].exp())).sum(dim=1)
+    th.testing.assert_close(Gaussians(one, s1[0]).divergence_to(Gaussians(two, s2[0])), shared)
+    mixed = kl_divergence(Normal(one, s1[0].exp()), Normal(two, s2.exp())).sum(dim=1)
+    th.testing.assert_close(Gaussians(one, s1[0]).divergence_to(Gaussians(two, s2)), mixed)
+    mixed = kl_divergence(Normal(one, s1.exp()), Normal(two, s2[0].exp())).sum(dim=1)
+    th.testing.assert_close(Gaussians(one, s1).divergence_to(Gaussians(two, s2[0])), mixed)
     categorical = kl_divergence(Categorical(logits=one), Categorical(logits=two))
     logs = [Categoricals((each.log_softmax(dim=1),)) for each in (one, two)]
     th.testing.assert_close(logs[0].divergence_to(logs[1]), categorical)
@@ -285,3 +292,11 @@ def test_what_does_not_fit_is_refused_in_a_sentence():
             build(case).learn(4, callback=KLAnchor(mode="reward"))
     with pytest.raises(ValueError, match="same"):
         build("ppo").learn(4, callback=KLAnchor(reference=build("a2c")))
+
+
+@pytest.mark.parametrize("mode", ["loss", "reward"])
+def test_training_that_goes_on_after_its_annealing(mode):
+    """SB3 tells the progress of a new training only after its first rollout; until then the coefficient is zero."""
+    model, anchor = PPO("MlpPolicy", "CartPole-v1", n_steps=16, batch_size=16, device="cpu"), KLAnchor(mode=mode)
+    for reset in (True, False, True):
+        model.learn(32, callback=anchor, reset_num_timesteps=reset)
