@@ -17,6 +17,10 @@ MODULES = {
     "vectorised": "vectorised",
     "importing": "importing",
     "experts": "experts",
+    "hybrid": "hybrid",
+    "exploration": "exploration",
+    "beyond": "beyond",
+    "first_bad_batch": "first_bad_batch",
 }
 
 
