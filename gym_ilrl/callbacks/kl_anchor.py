@@ -133,7 +133,8 @@ class KLAnchor(GradientCallback):
                 "not allow; use mode='loss'"
             )
         self._generator = np.random.default_rng(model.seed if self.seed is None else self.seed)
-        self._n_states = int(self.batch_size or getattr(model, "batch_size", 64))  # A2C has none
+        default: int = getattr(model, "batch_size", 64)  # A2C has none
+        self._n_states = self.batch_size or default
         if self._anchor_of is not None and self._anchor_of() is not model:
             self._anchor, self._adapted = None, 1.0
         if self._anchor is None and self.reference is not None:
