@@ -84,20 +84,19 @@ def test_coefficient_zero_is_the_run_without_and_one_is_another(case, demonstrat
     assert not th.equal(plain, trained(case, HybridObjective(demos, coef=1.0)))
 
 
-@pytest.mark.parametrize("clip", ["separate", "joint"])
 @pytest.mark.parametrize("case", ALGORITHMS, ids=NAMES)
-def test_imitation_improves_while_the_algorithm_learns(case, clip, demonstrations):
+def test_imitation_improves_while_the_algorithm_learns(case, demonstrations):
     """With a heavy weight, the demonstrations' loss is lower than without, for every algorithm."""
     _, _, env, _, n_timesteps = case
     losses = []
-    for coef in (0.0, 20.0):
+    for coef, clip in ((0.0, "separate"), (20.0, "separate"), (20.0, "joint")):
         model = build(case, learning_rate=5e-3)
         callback = HybridObjective(demonstrations[env], coef, "constant", clip=clip, max_grad_norm=None)
         model.learn(3 * n_timesteps, callback=callback)
         with th.no_grad():
             batch = callback._batches.minibatches.in_order()
             losses.append(np.mean([imitation_loss(model.policy, b, **callback._options).item() for b, _ in batch]))
-    assert losses[1] < losses[0] - 0.05 * abs(losses[0])
+    assert max(losses[1:]) < losses[0] - 0.05 * abs(losses[0])
 
 
 class JointPPO(PPO):
@@ -510,7 +509,7 @@ def test_statistics_of_vec_normalize_are_followed_but_not_moved(demonstrations):
     model = PPO("MlpPolicy", hybrid, **{**PPO_KWARGS, "policy_kwargs": {"net_arch": [8]}}).learn(64, callback=callback)
     np.testing.assert_array_equal(plain.obs_rms.mean, hybrid.obs_rms.mean)
     before = callback._batches.training_set.batch(th.arange(3)).observations.clone()
-    model.learn(2000, callback=HybridObjective(demos, 0.0), reset_num_timesteps=False)
+    model.learn(1100, callback=HybridObjective(demos, 0.0), reset_num_timesteps=False)
     callback._batches.follow_statistics(model.num_timesteps)
     after = callback._batches.training_set.batch(th.arange(3)).observations
     expected = hybrid.normalize_obs(demos.observations[:3])

@@ -250,7 +250,7 @@ def test_the_coefficient_follows_its_target():
         anchor = KLAnchor(0.5, build("ppo", seed=4).policy, target_kl=target, anneal="constant")
         build("ppo").learn(64, callback=anchor)
         factor = 1.0 + (0.2 if rises else -0.2) * 32 / 10_000  # one rollout was followed by another
-        assert anchor._adapted == pytest.approx(factor)
+        assert anchor._coef == pytest.approx(0.5 * factor)
 
 
 def test_states_are_normalised_as_the_algorithm_sees_them():
