@@ -12,7 +12,7 @@ from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedul
 
 from gym_ilrl.algorithms.compat import DemoNStepReplayBuffer
 from gym_ilrl.algorithms.demonstration_replay import ReplayClasses, demonstration_replay, takes_n_steps
-from gym_ilrl.algorithms.recipes import OFF_POLICY, ImitationCoef, check_amounts, recipe_of
+from gym_ilrl.algorithms.recipes import OFF_POLICY, ImitationCoef, check_amounts, options_of, recipe_of
 from gym_ilrl.buffers import DemoReplay, DemoReplayBuffer
 from gym_ilrl.callbacks import CriticWarmup, HybridObjective, KLAnchor, Pretrain
 from gym_ilrl.data.demonstrations import Demonstrations
@@ -87,11 +87,11 @@ class FromDemonstrations(BaseAlgorithm):
         self.anchor_coef = anchor_coef
         self.critic_warmup = critic_warmup
         self.demo_fraction = demo_fraction
-        self.pretrain_kwargs = dict(pretrain_kwargs or {})
-        self.imitation_kwargs = dict(imitation_kwargs or {})
-        self.anchor_kwargs = dict(anchor_kwargs or {})
-        self.critic_warmup_kwargs = dict(critic_warmup_kwargs or {})
-        self.demo_replay_kwargs = dict(demo_replay_kwargs or {})
+        self.pretrain_kwargs = options_of("pretrain_kwargs", pretrain_kwargs)
+        self.imitation_kwargs = options_of("imitation_kwargs", imitation_kwargs)
+        self.anchor_kwargs = options_of("anchor_kwargs", anchor_kwargs)
+        self.critic_warmup_kwargs = options_of("critic_warmup_kwargs", critic_warmup_kwargs)
+        self.demo_replay_kwargs = options_of("demo_replay_kwargs", demo_replay_kwargs)
         self.save_demonstrations = save_demonstrations
         self._extensions: list[BaseCallback] | None = None
         given = {*list(inspect.signature(super().__init__).parameters)[: 2 + len(args)], *kwargs}

@@ -49,6 +49,29 @@ def check_amounts(
     require(is_share, "demo_fraction", demo_fraction, "a number in [0, 1]")
 
 
+_OWN_ARGUMENTS = {
+    "pretrain_kwargs": ("n_epochs", "pretrain_epochs"),
+    "imitation_kwargs": ("coef", "imitation_coef"),
+    "anchor_kwargs": ("coef", "anchor_coef"),
+    "critic_warmup_kwargs": ("n_timesteps", "critic_warmup"),
+}
+
+
+def options_of(name: str, given: Any) -> dict[str, Any]:
+    """Return a copy of the further arguments of an extension.
+
+    :param name: of the argument that they were given as
+    :param given: a dictionary or None
+    :raises ValueError: if it is neither, or holds what has an argument of its own
+    """
+    require(given is None or isinstance(given, dict), name, given, "a dictionary of arguments, or None")
+    options = dict(given or {})
+    if name in _OWN_ARGUMENTS:
+        inner, outer = _OWN_ARGUMENTS[name]
+        require(inner not in options, name, options, f"without {inner!r}, which is the argument {outer}")
+    return options
+
+
 def recipe_of(model: BaseAlgorithm) -> Recipe:
     """Return the recipe of the family that ``model`` belongs to."""
     if not isinstance(model, OffPolicyAlgorithm):

@@ -101,19 +101,15 @@ class _Still:
         ]
 
     def _on_training_end(self) -> None:
-        self._restore_statistics()
         for handle in self._handles:
             handle.remove()
 
+    @th.no_grad()
     def _before_step(self, parameters: list[nn.Parameter], *_: Any) -> None:
-        self._restore_statistics()
+        for buffer, before in self._statistics:  # of batch normalisation: the actor was run just now
+            buffer.copy_(before)
         for parameter in parameters:
             parameter.grad = None  # optimizers leave these out
-
-    @th.no_grad()
-    def _restore_statistics(self) -> None:
-        for buffer, before in self._statistics:
-            buffer.copy_(before)
 
 
 def _until_target_updates(model: OffPolicyAlgorithm, n_updates: int) -> list[int]:

@@ -515,6 +515,9 @@ def test_demonstrations_without_rewards(make, demonstrations):
         (PPOfD, "anchor_coef", float("nan")),
         (PPOfD, "demo_fraction", 0.5),
         (SACfD, "demo_fraction", 1.5),
+        (PPOfD, "pretrain_kwargs", {"n_epochs": 5}),
+        (PPOfD, "imitation_kwargs", {"coef": 0.5}),
+        (PPOfD, "anchor_kwargs", "reward"),
         (SACfD, "demo_fraction", "half"),
     ],
 )
