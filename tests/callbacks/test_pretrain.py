@@ -144,6 +144,15 @@ def test_cloning_lowers_the_imitation_loss(algorithm, n_envs, demonstrations):
     assert loss_of(model, demos) < before - 0.05 * abs(before)
 
 
+@pytest.mark.parametrize("algorithm", [TD3, DDPG])
+def test_target_of_the_actor_is_the_cloned_one(algorithm, demonstrations):
+    model = build(algorithm, "Pendulum-v1", **OFF_POLICY)
+    before = state(model.actor)
+    pretrained(model, demonstrations["Pendulum-v1"], n_epochs=1, critic_updates=0)
+    assert differ(before, state(model.actor))
+    assert not differ(state(model.actor), state(model.actor_target))
+
+
 def test_cloned_policy_does_what_was_demonstrated(demonstrations):
     demos = demonstrations["CartPole-v1"]
     model = pretrained(build(PPO, "CartPole-v1", **ON_POLICY), demos, n_epochs=30, learning_rate=1e-2, critic_updates=0)
