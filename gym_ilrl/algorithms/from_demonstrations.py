@@ -40,7 +40,8 @@ class FromDemonstrations(BaseAlgorithm):
         needed by the first :meth:`learn`
     :param pretrain_epochs: passes over the demonstrations before the first step
         (:class:`~gym_ilrl.callbacks.pretrain.Pretrain`)
-    :param imitation_coef: weight of the demonstrations in the actor's updates, annealed to zero
+    :param imitation_coef: weight of the demonstrations in the actor's updates, annealed to zero for PPO and its kin,
+        constant for SAC, TD3, DQN and theirs
         (:class:`~gym_ilrl.callbacks.hybrid_objective.HybridObjective`)
     :param anchor_coef: weight of the divergence from the pretrained policy, annealed to zero
         (:class:`~gym_ilrl.callbacks.kl_anchor.KLAnchor`)
@@ -167,13 +168,14 @@ class FromDemonstrations(BaseAlgorithm):
         recipe = recipe_of(self)
         chosen = {name: getattr(self, name) for name in vars(recipe)}
         value = {name: getattr(recipe, name) if given is None else given for name, given in chosen.items()}
+        imitation_kwargs = {**recipe.imitation_kwargs, **self.imitation_kwargs}
         extensions: list[BaseCallback] = []
         if value["pretrain_epochs"] or self.pretrain_kwargs:
             extensions.append(Pretrain(demonstrations, value["pretrain_epochs"], **self.pretrain_kwargs))
         if value["critic_warmup"]:
             extensions.append(CriticWarmup(value["critic_warmup"], **self.critic_warmup_kwargs))
         if value["imitation_coef"]:
-            extensions.append(HybridObjective(demonstrations, value["imitation_coef"], **self.imitation_kwargs))
+            extensions.append(HybridObjective(demonstrations, value["imitation_coef"], **imitation_kwargs))
         if value["anchor_coef"]:
             extensions.append(KLAnchor(value["anchor_coef"], **self.anchor_kwargs))
         return extensions

@@ -15,11 +15,11 @@ class DQfD(FromDemonstrations, DQN):
     """Deep Q-learning from demonstrations (Hester et al., AAAI 2018).
 
     The demonstrations stay in a prioritised replay buffer; a pretraining phase trains on them alone
-    (``pretrain_kwargs={"critic_updates": ...}``; none by default); in both phases the large margin loss joins the
+    (1000 updates, or ``pretrain_kwargs={"critic_updates": ...}``); in both phases the large margin loss joins the
     temporal difference error of ``n_steps``-step returns (3 by default; 1 for Dict observations, a replay buffer class
     of one's own, and SB3 < 2.7, which has no others). Differences from the paper: one n-step loss in place of a
     one-step and an n-step loss, priorities that are computed when a batch is drawn
-    (:class:`~gym_ilrl.buffers.PrioritizedDemoReplay`), and a coefficient of the margin that is annealed.
+    (:class:`~gym_ilrl.buffers.PrioritizedDemoReplay`), and no L2 penalty.
 
     The arguments are DQN's and those of :class:`~gym_ilrl.algorithms.from_demonstrations.FromDemonstrations`.
     """
