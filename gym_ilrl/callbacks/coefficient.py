@@ -36,9 +36,10 @@ class Coefficient:
     def value(self, model: BaseAlgorithm) -> float:
         """Return the present value.
 
-        :param model: whose progress counts
+        :param model: whose progress counts, in the present ``learn()``
         """
-        remaining = model._current_progress_remaining
+        # SB3's own attribute is that of the training before until the first rollout has ended
+        remaining = 1.0 - model.num_timesteps / max(1, model._total_timesteps)
         if callable(self.coef):
             return float(self.coef(remaining))
         if self.anneal == "linear":

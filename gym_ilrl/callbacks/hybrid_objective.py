@@ -106,9 +106,9 @@ class HybridObjective(GradientCallback):
             loss = imitation_loss(policy, batch, **self._options)
         else:
             kept = preferred(self.model, batch, self.filter)
-            share = batch.mean(kept)
+            share = batch.mean(kept)  # of the demonstrated actions: padding may be "preferred", too
             self.logger.record_mean("imitation/filter_share", share.item())
-            if not kept.any():
+            if share == 0.0:
                 return None
             loss = share * imitation_loss(policy, batch._replace(weights=kept), **self._options)  # a mean over all
         self.logger.record_mean("imitation/loss", loss.item())

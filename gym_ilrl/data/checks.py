@@ -140,6 +140,8 @@ def _cast(array: NDArray[Any], dtype: np.dtype[Any], space: spaces.Space[Any], n
     if array.dtype.kind in "iu" and dtype.kind in "iu":
         limits = np.iinfo(dtype)
         allowed = array.size == 0 or (int(array.min()) >= limits.min and int(array.max()) <= limits.max)
+    elif isinstance(space, spaces.MultiBinary) and array.dtype.kind == "f":
+        allowed = bool(np.isin(array, (0.0, 1.0)).all())  # SB3's policies sample these as floats
     else:
         allowed = array.dtype.kind in "biuf" and np.can_cast(array.dtype, dtype, "same_kind")
     if not allowed:

@@ -12,7 +12,7 @@ def model():
 
 
 def at(model, coefficient, remaining):
-    model._current_progress_remaining = remaining
+    model._total_timesteps, model.num_timesteps = 1000, round(1000 * (1.0 - remaining))
     return coefficient.value(model)
 
 

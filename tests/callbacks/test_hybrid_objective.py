@@ -407,6 +407,23 @@ def test_advantage_filter_keeps_what_beats_the_value_function(demonstrations):
     assert loss.item() == pytest.approx(expected.item(), rel=1e-4)
 
 
+def test_nothing_is_added_where_the_filter_keeps_padding_alone(demonstrations):
+    """Sequences of a recurrent policy in which only the padding seems better than the value function expects."""
+    case = next(case for case in ALGORITHMS if case[0] is RecurrentPPO)
+    model, demos = build(case), demonstrations[case[2]]
+    callback = HybridObjective(demos, 1.0, "constant", batch_size=64, filter="advantage", sequence_length=7)
+    callback.init_callback(model)
+    draw = callback._batches.draw
+
+    def preferred_padding():
+        batch = draw()
+        valid = th.arange(len(batch.actions)) % 7 < 5  # the last two of each sequence are padding
+        return batch._replace(valid=valid, returns_to_go=th.where(valid, -1e6, 1e6))
+
+    callback._batches.draw = preferred_padding
+    assert callback.loss() is None
+
+
 def test_filters_that_cannot_be_are_refused(demonstrations):
     cases = [("q", PPO), ("q", DQN), ("advantage", SAC)]
     for name, algorithm in cases:

@@ -17,7 +17,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 from torch.distributions import Bernoulli, Categorical, Normal, kl_divergence
 
 from gym_ilrl.callbacks import KLAnchor
-from gym_ilrl.callbacks.training_states import replayed_states, rollout_states
+from gym_ilrl.callbacks.training_states import replayed_states, rollout_states, take
 from gym_ilrl.losses.divergence import Bernoullis, Categoricals, Gaussians, action_distributions
 
 ON = {"n_steps": 32, "batch_size": 32}
@@ -296,7 +296,41 @@ def test_what_does_not_fit_is_refused_in_a_sentence():
 
 @pytest.mark.parametrize("mode", ["loss", "reward"])
 def test_training_that_goes_on_after_its_annealing(mode):
-    """SB3 tells the progress of a new training only after its first rollout; until then the coefficient is zero."""
-    model, anchor = PPO("MlpPolicy", "CartPole-v1", n_steps=16, batch_size=16, device="cpu"), KLAnchor(mode=mode)
+    """SB3 tells the progress of a new training only after its first rollout; the coefficient is that of the new one."""
+
+    class Coefficients(BaseCallback):
+        def _on_rollout_end(self):
+            logged.append(self.logger.name_to_value["imitation/anchor_coef"])
+
+        def _on_step(self):
+            return True
+
+    model, anchor = PPO("MlpPolicy", "CartPole-v1", n_steps=16, batch_size=16, device="cpu"), KLAnchor(0.4, mode=mode)
+    logged: list[float] = []
     for reset in (True, False, True):
-        model.learn(32, callback=anchor, reset_num_timesteps=reset)
+        model.learn(32, callback=[anchor, Coefficients()], reset_num_timesteps=reset)
+    # the second learn() goes on from step 32 to step 64
+    assert logged == pytest.approx([0.2, 0.0, 0.1, 0.0, 0.2, 0.0])
+
+
+def test_recurrent_windows_are_valid_until_an_episode_ends():
+    """Rows of a window that begin another episode, or follow one that does, were seen with another memory."""
+    model = build("recurrent", n_steps=70)
+    model.learn(1)
+    buffer, n_envs = model.rollout_buffer, 2
+    starts = np.zeros((70, n_envs), dtype=np.float32)
+    starts[[0, 5, 40], 0] = 1.0  # the middle of both windows of the first environment
+    starts[[32, 69], 1] = 1.0  # the first row of a window, which begins with zeros anyway; a row of no window
+    buffer.episode_starts, buffer.rewards = starts, np.zeros((70, n_envs))
+    rows = np.arange(70 * n_envs, dtype=np.float32).reshape(70, n_envs, 1)
+    buffer.observations, buffer.actions = np.repeat(rows, 4, axis=2), rows
+    states = rollout_states(model)
+    assert states.n_sequences == 4
+    order = [(env, step) for env in range(n_envs) for step in range(64)]
+    np.testing.assert_array_equal(states.actions[:, 0], [rows[step, env, 0] for env, step in order])
+    np.testing.assert_array_equal(states.observations[:, 3], [rows[step, env, 0] for env, step in order])
+    valid = [env == 1 or step < 5 or 32 <= step < 40 for env, step in order]
+    np.testing.assert_array_equal(states.valid, valid)
+    last = take(states, th.arange(32, 64), 1)
+    assert last.n_sequences == 1
+    np.testing.assert_array_equal(last.valid, valid[32:64])

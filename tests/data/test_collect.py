@@ -441,3 +441,31 @@ def test_a_policy_that_is_none_is_refused_with_the_fix(policy: object, message: 
 def test_a_seed_with_a_fraction_is_refused() -> None:
     with pytest.raises(TypeError, match="integer"):
         collect(lambda observations: np.zeros(len(observations), int), "CartPole-v1", n_episodes=1, seed=1.5)
+
+
+class Switches(gym.Env):
+    """Two switches, one step."""
+
+    observation_space = spaces.Box(-1.0, 1.0, (1,), np.float32)
+    action_space = spaces.MultiBinary(2)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return np.zeros(1, np.float32), {}
+
+    def step(self, action):
+        return np.zeros(1, np.float32), float(np.sum(action)), True, False, {}
+
+
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_binary_actions_which_sb3_samples_as_floats(deterministic):
+    model = PPO("MlpPolicy", Switches(), n_steps=8, batch_size=8, device="cpu", seed=0)
+    assert model.predict(np.zeros(1, np.float32))[0].dtype == np.float32
+    demos = collect(model, Switches(), n_episodes=20, seed=0, deterministic=deterministic)
+    assert demos.actions.dtype == np.int8
+    np.testing.assert_array_equal(demos.actions.sum(axis=1), demos.rewards)
+    assert deterministic or 0 < demos.actions.mean() < 1
+    given = collect(lambda observations: np.full((len(observations), 2), 1.0), Switches(), n_episodes=2)
+    assert given.actions.all()
+    with pytest.raises(ValueError, match="without loss"):
+        collect(lambda observations: np.full((len(observations), 2), 0.5), Switches(), n_episodes=1)
