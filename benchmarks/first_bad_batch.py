@@ -1,6 +1,5 @@
 """First bad batch: what reinforcement learning does to a cloned policy, and what keeps it from unlearning."""
 
-import itertools
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
@@ -35,7 +34,9 @@ EXTENSIONS: dict[str, Callable[[Demonstrations], list[BaseCallback]]] = {
     "KL anchor": lambda demos: [Pretrain(demos, N_EPOCHS, critic_updates=0), KLAnchor(1.0)],
     "cloning term": lambda demos: [Pretrain(demos, N_EPOCHS, critic_updates=0), HybridObjective(demos, 1.0)],
 }
-LINES = (PLAIN, PASTED, *EXTENSIONS, PASTED_TUNED, RECIPE)
+# PPO with separate networks for actor and critic hardly collapses: the single callbacks have nothing to show there
+LINES = {"A2C": (PLAIN, PASTED, *EXTENSIONS, PASTED_TUNED, RECIPE), "PPO": (PLAIN, PASTED, PASTED_TUNED, RECIPE)}
+FIRST_SEED = 10  # the settings were chosen on the seeds from 0 to 4
 CLASSES: dict[str, tuple[type[BaseAlgorithm], type[FromDemonstrations]]] = {"A2C": (A2C, A2CfD), "PPO": (PPO, PPOfD)}
 
 
@@ -58,9 +59,10 @@ defaults in {N_ENVS} environments. The next three add one callback each to that:
 returns (`VecNormalize(norm_obs=False)`), a discount of 0.999 with `gae_lambda=0.98`, a learning rate that falls
 linearly from 0.001 to zero, and for A2C {TUNED["A2C"]}, for PPO
 {TUNED["PPO"]}. "fD class" is `A2CfD` or `PPOfD`, tuned so, with no argument
-of its own but the demonstrations. A run is evaluated before its first step and {N_EVALUATIONS} times more, each
-time by the deterministic policy and in the same episodes; it keeps the cloned return if no evaluation is below
-{KEPT:.0%} of its first one. The standard error is that of one evaluation."""
+of its own but the demonstrations. The settings were chosen on the seeds from 0 to 4, which are not these. A run is
+evaluated before its first step and {N_EVALUATIONS} times more, each time by the deterministic policy and in the same
+episodes; it keeps the cloned return if no evaluation is below {KEPT:.0%} of its first one. The standard error is that
+of one evaluation."""
 
 
 @cache
@@ -171,25 +173,30 @@ def summary(line: str, curves: list[Curve]) -> dict[str, Any]:
 
 def benchmark(quick: bool) -> Report:
     n_seeds, n_timesteps, n_episodes = (1, 10_000, 10) if quick else (5, 150_000, 200)
-    settings = {"seeds": n_seeds, "environment steps": n_timesteps, "episodes of an evaluation": n_episodes}
+    seeds = range(FIRST_SEED, FIRST_SEED + n_seeds)
+    settings = {
+        "seeds": f"{seeds[0]} to {seeds[-1]}",
+        "environment steps": n_timesteps,
+        "episodes of an evaluation": n_episodes,
+    }
     n_workers = cpu_count() or 1
     settings["processes at once"] = n_workers
     report = Report("first_bad_batch", "First bad batch: finetuning a cloned policy", TEXT, settings)
-    jobs = list(itertools.product(CLASSES, LINES, range(n_seeds)))
+    jobs = [(name, line, seed) for name in CLASSES for line in LINES[name] for seed in seeds]
     with ProcessPoolExecutor(n_workers, mp_context=get_context("spawn")) as pool:
         results = pool.map(run, *zip(*jobs, strict=True), [n_timesteps] * len(jobs), [n_episodes] * len(jobs))
         curves = dict(zip(jobs, results, strict=True))
-    report_curves(report, curves, n_seeds)
+    report_curves(report, curves, seeds)
     return report
 
 
-def report_curves(report: Report, curves: dict[tuple[str, str, int], Curve], n_seeds: int) -> None:
+def report_curves(report: Report, curves: dict[tuple[str, str, int], Curve], seeds: range) -> None:
     """Fill the table and draw the figure."""
-    table = {a: {line: [curves[a, line, seed] for seed in range(n_seeds)] for line in LINES} for a in CLASSES}
+    table = {a: {line: [curves[a, line, seed] for seed in seeds] for line in LINES[a]} for a in CLASSES}
     for algorithm, lines in table.items():
-        for line, seeds in lines.items():
-            report.add(algorithm=algorithm, line=line, **summary(line, seeds))
-    if n_seeds > 1:
+        for line, of_line in lines.items():
+            report.add(algorithm=algorithm, line=line, **summary(line, of_line))
+    if len(seeds) > 1:
         draw(table, report.title)
         report.settings["picture"] = f"docs/images/{FILE.name}"
 

@@ -22,14 +22,14 @@ def draw(curves: dict[str, dict[str, list[Curve]]], title: str) -> None:
     :param title: of the figure
     """
     figure, panels = plt.subplots(1, len(curves), figsize=(6 * len(curves), 4.5), sharey=True, layout="constrained")
+    names = dict.fromkeys(line for lines in curves.values() for line in lines if line != RECIPE)
+    colors = {RECIPE: "black", **dict(zip(names, plt.get_cmap("tab10").colors, strict=False))}  # type: ignore[attr-defined]
     for panel, (algorithm, lines) in zip(np.atleast_1d(panels), curves.items(), strict=True):
-        colors = iter(plt.get_cmap("tab10").colors)  # type: ignore[attr-defined]
         for line, seeds in lines.items():
             steps = [point[0] for point in seeds[0]]
             returns = np.array([[point[1] for point in curve] for curve in seeds])
-            color = "black" if line == RECIPE else next(colors)
-            panel.plot(steps, returns.T, color=color, linewidth=0.6, alpha=0.5)
-            panel.plot(steps, np.median(returns, axis=0), color=color, linewidth=2.5, label=line)
+            panel.plot(steps, returns.T, color=colors[line], linewidth=0.6, alpha=0.5)
+            panel.plot(steps, np.median(returns, axis=0), color=colors[line], linewidth=2.5, label=line)
         cloned = np.median([curve[0][1] for curve in lines[RECIPE]])
         panel.axhline(cloned, color="gray", linestyle="--", linewidth=1, label="cloned")
         panel.set_title(algorithm)
