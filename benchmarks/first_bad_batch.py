@@ -174,13 +174,13 @@ def summary(line: str, curves: list[Curve]) -> dict[str, Any]:
 def benchmark(quick: bool) -> Report:
     n_seeds, n_timesteps, n_episodes = (1, 10_000, 10) if quick else (5, 150_000, 200)
     seeds = range(FIRST_SEED, FIRST_SEED + n_seeds)
-    settings = {
+    n_workers = cpu_count() or 1
+    settings: dict[str, Any] = {
         "seeds": f"{seeds[0]} to {seeds[-1]}",
         "environment steps": n_timesteps,
         "episodes of an evaluation": n_episodes,
+        "processes at once": n_workers,
     }
-    n_workers = cpu_count() or 1
-    settings["processes at once"] = n_workers
     report = Report("first_bad_batch", "First bad batch: finetuning a cloned policy", TEXT, settings)
     jobs = [(name, line, seed) for name in CLASSES for line in LINES[name] for seed in seeds]
     with ProcessPoolExecutor(n_workers, mp_context=get_context("spawn")) as pool:
