@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from gymnasium import spaces
 
 from gym_ilrl.arguments import is_number, require, require_positive_int
-from gym_ilrl.losses.imitation import loss_options
+from gym_ilrl.losses.imitation import loss_options, require_loss_options
 from gym_ilrl.losses.kinds import has_free_deviation, is_recurrent
 
 if TYPE_CHECKING:
@@ -46,12 +46,9 @@ def check_policy_options(model: "BC") -> None:
     :raises ValueError: naming the option and the policy
     """
     policy = model.policy
-    known = loss_options(policy)
-    if model.ent_coef != 0 and "ent_coef" not in known:
+    if model.ent_coef != 0 and "ent_coef" not in loss_options(policy):
         raise ValueError(f"ent_coef={model.ent_coef} needs a policy with a distribution, not {type(policy).__name__}")
-    for name in model.loss_kwargs:
-        expected = f"among the options of the loss of {type(policy).__name__}: {', '.join(sorted(known)) or 'none'}"
-        require(name in known, "loss_kwargs", name, expected)
+    require_loss_options(policy, model.loss_kwargs)
     if model.class_weight is not None and not isinstance(model.action_space, spaces.Discrete):
         raise ValueError(f"class_weight='balanced' needs a Discrete action space, not {model.action_space}")
     if model.log_std == "residual" and (not has_free_deviation(policy) or is_recurrent(policy)):

@@ -18,6 +18,7 @@ from gym_ilrl.callbacks import CriticWarmup, HybridObjective, KLAnchor, Pretrain
 from gym_ilrl.data.demonstrations import Demonstrations
 from gym_ilrl.data.given import demonstrations_of
 
+Extension = Pretrain | CriticWarmup | HybridObjective | KLAnchor
 SelfFromDemonstrations = TypeVar("SelfFromDemonstrations", bound="FromDemonstrations")
 
 
@@ -56,7 +57,9 @@ class FromDemonstrations(BaseAlgorithm):
     :param demo_replay_kwargs: other arguments of ``DemoReplayBuffer``
     :param save_demonstrations: store the demonstrations in the model's file, too
     :param kwargs: further arguments of the algorithm
-    :raises ValueError: if the demonstrations do not fit the environment, or an argument is outside its range
+    :raises ValueError: if the demonstrations do not fit the environment, or an argument is outside its range or not for
+        this algorithm
+    :raises TypeError: if a part is not for this algorithm, such as an anchor for DQN
     """
 
     host_defaults: ClassVar[dict[str, Any]] = {}  # arguments of the algorithm whose default is another one here
@@ -94,7 +97,7 @@ class FromDemonstrations(BaseAlgorithm):
         self.critic_warmup_kwargs = options_of("critic_warmup_kwargs", critic_warmup_kwargs)
         self.demo_replay_kwargs = options_of("demo_replay_kwargs", demo_replay_kwargs)
         self.save_demonstrations = save_demonstrations
-        self._extensions: list[BaseCallback] | None = None
+        self._extensions: list[Extension] | None = None
         given = {*list(inspect.signature(super().__init__).parameters)[: 2 + len(args)], *kwargs}
         defaults = {name: value for name, value in _known_defaults(type(self)).items() if name not in given}
         self._defaulted = list(defaults)
@@ -164,12 +167,12 @@ class FromDemonstrations(BaseAlgorithm):
         if self.demonstrations is not None:
             self._extensions = self._build_extensions(self.demonstrations)
 
-    def _build_extensions(self, demonstrations: Demonstrations) -> list[BaseCallback]:
+    def _build_extensions(self, demonstrations: Demonstrations) -> list[Extension]:
         recipe = recipe_of(self)
         chosen = {name: getattr(self, name) for name in vars(recipe)}
         value = {name: getattr(recipe, name) if given is None else given for name, given in chosen.items()}
         imitation_kwargs = {**recipe.imitation_kwargs, **self.imitation_kwargs}
-        extensions: list[BaseCallback] = []
+        extensions: list[Extension] = []
         if value["pretrain_epochs"] or self.pretrain_kwargs:
             extensions.append(Pretrain(demonstrations, value["pretrain_epochs"], **self.pretrain_kwargs))
         if value["critic_warmup"]:
@@ -178,6 +181,8 @@ class FromDemonstrations(BaseAlgorithm):
             extensions.append(HybridObjective(demonstrations, value["imitation_coef"], **imitation_kwargs))
         if value["anchor_coef"]:
             extensions.append(KLAnchor(value["anchor_coef"], **self.anchor_kwargs))
+        for extension in extensions:
+            extension.check_model(self)
         return extensions
 
     def _setup_learn(
@@ -188,7 +193,7 @@ class FromDemonstrations(BaseAlgorithm):
                 f"this {type(self).__name__} has no demonstrations: give them at construction, demonstrations=..., or "
                 "by set_demonstrations()"
             )
-        own: list[BaseCallback] = self._extensions or []
+        own = self._extensions or []
         if callback is None:
             theirs: list[BaseCallback] = []
         elif isinstance(callback, list):

@@ -128,8 +128,9 @@ class DemoReplay(ReplayBuffer):
             return
         if given.rewards is None and self.demo_relabelling.reward is None:
             raise ValueError(
-                "the demonstrations have no rewards; give demo_reward (a number, or a function of observations, "
-                "actions and next observations), or demonstrations that were recorded with rewards"
+                "the demonstrations have no rewards; give demo_reward, a number or a function of observations, "
+                "actions and next observations (in replay_buffer_kwargs, or in demo_replay_kwargs of a class such as "
+                "SACfD), or demonstrations that were recorded with rewards"
             )
         kwargs = dict(self._kwargs_of_both)
         if isinstance(self, HerReplayBuffer):

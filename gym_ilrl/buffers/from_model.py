@@ -10,7 +10,7 @@ from gym_ilrl.buffers.demo_replay import DemoReplay
 from gym_ilrl.buffers.filling import filled_buffer
 from gym_ilrl.buffers.prioritized import PrioritizedDemoReplay
 from gym_ilrl.data.demonstrations import Demonstrations
-from gym_ilrl.data.given import demonstrations_of
+from gym_ilrl.data.given import required_demonstrations
 
 
 def demonstration_buffer(model: OffPolicyAlgorithm, demonstrations: Demonstrations | str | Path) -> ReplayBuffer:
@@ -30,9 +30,7 @@ def demonstration_buffer(model: OffPolicyAlgorithm, demonstrations: Demonstratio
         raise TypeError(
             f"{type(model).__name__} has no replay buffer; this is for off-policy algorithms like SAC or DQN"
         )
-    given = demonstrations_of(demonstrations)
-    if given is None:
-        raise TypeError("demonstrations must be gym_ilrl.Demonstrations or the path of a saved one, not None")
+    given = required_demonstrations(demonstrations, "demonstration_buffer")
     kwargs = own.arguments() if isinstance(own, DemoReplay) else dict(model.replay_buffer_kwargs)
     if isinstance(own, HerReplayBuffer):
         kwargs["env"] = own.env

@@ -14,6 +14,7 @@ from torch import nn
 from gym_ilrl.arguments import is_number, is_whole, require
 from gym_ilrl.callbacks import hooks
 from gym_ilrl.callbacks.critic_reset import reset_critic
+from gym_ilrl.callbacks.pickling import lasting_state
 from gym_ilrl.losses.actor import actor_parameters, unwrap
 from gym_ilrl.losses.values import has_action_values
 
@@ -79,8 +80,13 @@ class CriticWarmup(BaseCallback):
         since = self._clock - (self.n_timesteps if self._released_at is None else self._released_at)
         return min(1.0, since / self.ramp_timesteps) if self.ramp_timesteps > 0 else 1.0
 
-    def _init_callback(self) -> None:
-        model = self.model
+    def check_model(self, model: BaseAlgorithm) -> None:
+        """Refuse an algorithm that this cannot work with, as every training start does.
+
+        :param model: set up, trained or not
+        :raises TypeError: if it has no critic beside its actor
+        :raises ValueError: for an explained variance off-policy
+        """
         if isinstance(model, ARS) or not (isinstance(model, OnPolicyAlgorithm) or has_action_values(model.policy)):
             raise TypeError(
                 f"CriticWarmup holds the actor while the critic learns, and {type(model).__name__} has none "
@@ -91,6 +97,9 @@ class CriticWarmup(BaseCallback):
                 f"explained_variance is that of a rollout's returns, which {type(model).__name__} does not have; give "
                 "n_timesteps alone"
             )
+
+    def _init_callback(self) -> None:
+        self.check_model(self.model)
 
     def _on_training_start(self) -> None:
         self._disarm()
@@ -180,10 +189,7 @@ class CriticWarmup(BaseCallback):
                 buffer.copy_(before)
 
     def __getstate__(self) -> dict[str, Any]:
-        state = self.__dict__.copy()
-        for name in ("model", "locals", "globals", "parent"):
-            state.pop(name, None)
-        return {**state, "_model": None, "_hooks": [], "_held": [], "_statistics": [], "_before": []}
+        return {**lasting_state(self), "_model": None, "_hooks": [], "_held": [], "_statistics": [], "_before": []}
 
 
 def held_parameters(model: BaseAlgorithm) -> list[tuple[th.optim.Optimizer, list[nn.Parameter]]]:

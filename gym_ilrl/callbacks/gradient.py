@@ -7,12 +7,14 @@ from typing import Any, Literal
 
 import torch as th
 from sb3_contrib import TRPO
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.torch_layers import FlattenExtractor, MlpExtractor
 from torch import nn
 
 from gym_ilrl.arguments import is_number, require
 from gym_ilrl.callbacks import hooks
+from gym_ilrl.callbacks.pickling import lasting_state
 from gym_ilrl.losses.actor import actor_optimizer, actor_parameters, unwrap
 
 Clip = Literal["separate", "joint"]
@@ -53,8 +55,16 @@ class GradientCallback(BaseCallback, ABC):
     def loss(self) -> tuple[th.Tensor, float] | None:
         """Return the loss of the actor's present parameters, a scalar, and its coefficient; None adds nothing."""
 
+    def check_model(self, model: BaseAlgorithm) -> None:
+        """Refuse an algorithm that this cannot work with, as every training start does.
+
+        :param model: set up, trained or not
+        :raises TypeError: if it has no gradient
+        """
+        actor_optimizer(model.policy)
+
     def _init_callback(self) -> None:
-        actor_optimizer(self.model.policy)  # refuses algorithms without one
+        self.check_model(self.model)
 
     def _on_training_start(self) -> None:
         self._disarm()
@@ -134,11 +144,7 @@ class GradientCallback(BaseCallback, ABC):
         return min(1.0, float(limit) / (norm + 1e-6))
 
     def __getstate__(self) -> dict[str, Any]:
-        state = self.__dict__.copy()
-        for name in ("model", "locals", "globals", "parent", "_parameters", "_modules"):
-            state.pop(name, None)
-        state["_hook"] = None
-        return state
+        return {**lasting_state(self, "_parameters", "_modules"), "_hook": None}
 
 
 # setting the mode of each of these would take longer than the rest of the bookkeeping

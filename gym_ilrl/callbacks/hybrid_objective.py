@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch as th
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.type_aliases import Schedule
 
 from gym_ilrl.arguments import is_number, require, require_positive_int
@@ -11,11 +12,11 @@ from gym_ilrl.callbacks.coefficient import Anneal, Coefficient
 from gym_ilrl.callbacks.demonstration_filters import FILTERS, check_filter, preferred
 from gym_ilrl.callbacks.gradient import Clip, GradientCallback
 from gym_ilrl.data.demonstrations import Demonstrations
-from gym_ilrl.data.given import demonstrations_of
+from gym_ilrl.data.given import required_demonstrations
 from gym_ilrl.losses.actions import encode_actions
 from gym_ilrl.losses.actor import unwrap
 from gym_ilrl.losses.batch import ImitationBatch
-from gym_ilrl.losses.imitation import imitation_loss, loss_options
+from gym_ilrl.losses.imitation import imitation_loss, loss_options, require_loss_options
 from gym_ilrl.losses.values import action_values, has_action_values
 from gym_ilrl.supervised.demonstration_batches import DemonstrationBatches
 
@@ -75,15 +76,12 @@ class HybridObjective(GradientCallback):
         verbose: int = 0,
     ) -> None:
         super().__init__(clip, max_grad_norm, verbose)
-        loaded = demonstrations_of(demonstrations)
-        if loaded is None:
-            raise TypeError("HybridObjective needs demonstrations: give gym_ilrl.Demonstrations, or the path of a file")
         require(filter in (*FILTERS, None), "filter", filter, "'q', 'advantage' or None")
         require(is_number(td3bc_alpha) and td3bc_alpha > 0, "td3bc_alpha", td3bc_alpha, "a positive number")
         require_positive_int("sequence_length", sequence_length)
         if batch_size is not None:
             require_positive_int("batch_size", batch_size)
-        self.demonstrations = loaded
+        self.demonstrations = required_demonstrations(demonstrations, "HybridObjective")
         self.scales_by_q = isinstance(coef, str) and coef == TD3_BC
         self.coefficient = Coefficient(1.0 if self.scales_by_q else coef, anneal)  # type: ignore[arg-type]
         self.batch_size = batch_size
@@ -115,20 +113,21 @@ class HybridObjective(GradientCallback):
         self.logger.record("imitation/coef", coef)
         return loss, coef
 
+    def check_model(self, model: BaseAlgorithm) -> None:
+        """Refuse an algorithm whose policy or critic does not have what is asked of it (see base class)."""
+        super().check_model(model)
+        require_loss_options(model.policy, self.loss_kwargs)
+        check_filter(self.filter, model, self.demonstrations)
+        if self.scales_by_q and not has_action_values(model.policy):
+            raise ValueError(
+                f"coef='td3bc' scales by the critic's action values and {type(model).__name__} has none beside its "
+                "actor; give a number"
+            )
+
     def _init_callback(self) -> None:
         super()._init_callback()
-        policy = unwrap(self.model.policy)
-        known = loss_options(policy)
-        for name in self.loss_kwargs:
-            expected = f"among the options of the loss of {type(policy).__name__}: {', '.join(sorted(known)) or 'none'}"
-            require(name in known, "loss_kwargs", name, expected)
-        self._options = {**({"mode": "margin"} if "margin" in known else {}), **self.loss_kwargs}
-        check_filter(self.filter, self.model, self.demonstrations)
-        if self.scales_by_q and not has_action_values(policy):
-            raise ValueError(
-                f"coef='td3bc' scales by the critic's action values and {type(self.model).__name__} has none beside "
-                "its actor; give a number"
-            )
+        has_margin = "margin" in loss_options(self.model.policy)
+        self._options = {**({"mode": "margin"} if has_margin else {}), **self.loss_kwargs}
         self._batches = DemonstrationBatches(
             self.model,
             self.demonstrations,

@@ -17,6 +17,7 @@ from gym_ilrl.arguments import is_number, is_whole, require, require_positive_in
 from gym_ilrl.callbacks.executed_actions import OverridesActions, overwrite_stored
 from gym_ilrl.callbacks.hooks import Hook
 from gym_ilrl.callbacks.horizon_curriculum import HorizonCurriculum
+from gym_ilrl.callbacks.pickling import lasting_state
 from gym_ilrl.data.acting import Act, acting, takes_action_masks
 from gym_ilrl.data.raw_env import raw_vec_env
 from gym_ilrl.data.raw_observations import raw_observations
@@ -108,6 +109,7 @@ class JumpStart(BaseCallback):
         self._whole = np.full(n_envs, begins, dtype=np.bool_)  # whether they were seen from their first step on
         self._guided = np.zeros(n_envs, dtype=np.bool_)
         self._rollout: list[NDArray[np.bool_]] = []
+        self._is_collecting = False
         self._act: Act | None = None
         env: Any = self.model.env
         self._env = env.venv if isinstance(env, OverridesActions) else env  # one that an exception has left there
@@ -118,7 +120,7 @@ class JumpStart(BaseCallback):
 
     def _on_rollout_start(self) -> None:
         self._take_out()  # collect_rollouts has it; EvalCallback and others find the environment as it was made
-        self._rollout = []
+        self._rollout, self._is_collecting = [], True
 
     def _on_step(self) -> bool:
         if isinstance(self.model, OnPolicyAlgorithm):
@@ -136,6 +138,7 @@ class JumpStart(BaseCallback):
         if self._rollout:
             self._neutralise(np.stack(self._rollout))
         self.logger.record("imitation/jump_start_horizon", float(self._horizons.mean()))
+        self._is_collecting = False  # who interrupts the update and then evaluates sees the policy, not the guide
         self._put_in()
 
     def _on_training_end(self) -> None:
@@ -168,6 +171,8 @@ class JumpStart(BaseCallback):
 
     def _execute(self, actions: NDArray[Any]) -> NDArray[Any]:
         """Return the learner's actions, the guide's where it is the guide's turn."""
+        if not self._is_collecting:
+            return actions
         if self._act is None:
             self._act = self._guide_acting()  # at the first step, when every callback has begun
         self._guided = self._clock < self._horizons
@@ -207,7 +212,4 @@ class JumpStart(BaseCallback):
         advantages[guided] = own.mean() if model.normalize_advantage and own.size > 0 else 0.0
 
     def __getstate__(self) -> dict[str, Any]:
-        state = self.__dict__.copy()
-        for name in ("model", "locals", "globals", "parent", "_env"):
-            state.pop(name, None)
-        return {**state, "_wrapper": None, "_act": None}
+        return {**lasting_state(self, "_env"), "_wrapper": None, "_act": None}

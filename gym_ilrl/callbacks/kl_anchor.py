@@ -117,21 +117,25 @@ class KLAnchor(GradientCallback):
     def _coef(self) -> float:
         return self.coefficient.value(self.model) * self._adapted
 
-    def _init_callback(self) -> None:
-        model, policy = self.model, unwrap(self.model.policy)
-        name = type(model).__name__
+    def check_model(self, model: BaseAlgorithm) -> None:
+        """Refuse an algorithm without what this pulls back, or without the rewards that it changes (see base class)."""
+        policy, name = unwrap(model.policy), type(model).__name__
         known = action_distributions.dispatch(type(policy)) is not action_distributions.dispatch(object)
         if isinstance(model, ARS) or not known:
             raise TypeError(
                 f"KLAnchor measures how far a distribution of actions has moved, and {name} has none that a gradient "
                 "could pull back; use it with PPO, A2C, SAC, TD3 and their kin, and leave it out here"
             )
-        super()._init_callback()
+        super().check_model(model)
         if self.mode == "reward" and (not isinstance(model, OnPolicyAlgorithm) or is_recurrent(policy)):
             raise ValueError(
                 f"mode='reward' changes the rewards of a rollout before its advantages are computed, which {name} does "
                 "not allow; use mode='loss'"
             )
+
+    def _init_callback(self) -> None:
+        super()._init_callback()
+        model = self.model
         self._generator = np.random.default_rng(model.seed if self.seed is None else self.seed)
         default: int = getattr(model, "batch_size", 64)  # A2C has none
         self._n_states = self.batch_size or default

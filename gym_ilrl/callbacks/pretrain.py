@@ -6,17 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import torch as th
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from gym_ilrl.arguments import is_number, is_whole, require, require_positive_int
 from gym_ilrl.buffers import DemoReplay
+from gym_ilrl.callbacks.pickling import lasting_state
 from gym_ilrl.callbacks.pretrain_critic import fit_action_values, fit_state_values
 from gym_ilrl.data.demonstrations import Demonstrations
-from gym_ilrl.data.given import demonstrations_of
+from gym_ilrl.data.given import required_demonstrations
 from gym_ilrl.losses.actor import actor_optimizer, actor_parameters, copy_actor_to_target, unwrap
-from gym_ilrl.losses.imitation import loss_options
+from gym_ilrl.losses.imitation import loss_options, require_loss_options
 from gym_ilrl.losses.kinds import has_free_deviation, is_recurrent
 from gym_ilrl.losses.values import has_action_values
 from gym_ilrl.supervised.demonstration_batches import DemonstrationBatches, generator_for
@@ -80,9 +82,6 @@ class Pretrain(BaseCallback):
         verbose: int = 0,
     ) -> None:
         super().__init__(verbose)
-        loaded = demonstrations_of(demonstrations)
-        if loaded is None:
-            raise TypeError("Pretrain needs demonstrations: give gym_ilrl.Demonstrations, or the path of a file")
         for name, value in (("n_epochs", n_epochs), ("critic_updates", critic_updates)):
             require(is_whole(value, 0), name, value, "a whole number of at least 0")
         for name, value in (("batch_size", batch_size), ("sequence_length", sequence_length)):
@@ -96,7 +95,7 @@ class Pretrain(BaseCallback):
         bounds = log_std_bounds
         is_pair = isinstance(bounds, Sequence) and len(bounds) == 2 and all(map(is_number, bounds))
         require(is_pair and bounds[0] <= bounds[1], "log_std_bounds", bounds, "two numbers, (least, greatest)")
-        self.demonstrations = loaded
+        self.demonstrations = required_demonstrations(demonstrations, "Pretrain")
         self.n_epochs = n_epochs
         self.critic_updates = critic_updates
         self.seed = seed
@@ -116,18 +115,21 @@ class Pretrain(BaseCallback):
         )
         self.learning_rate = learning_rate
 
-    def _init_callback(self) -> None:
-        policy = unwrap(self.model.policy)
-        actor_optimizer(policy)  # refuses algorithms without one
-        known = loss_options(policy)
-        if self._options.ent_coef > 0 and "ent_coef" not in known:
+    def check_model(self, model: BaseAlgorithm) -> None:
+        """Refuse an algorithm that this cannot work with, as every training start does.
+
+        :param model: set up, trained or not
+        :raises TypeError: if it has no gradient
+        :raises ValueError: if its policy lacks what an option is for, or its environment differs from the demonstrated
+        """
+        policy = unwrap(model.policy)
+        actor_optimizer(policy)
+        if self._options.ent_coef > 0 and "ent_coef" not in loss_options(policy):
             raise ValueError(
                 f"ent_coef={self._options.ent_coef} needs a policy with a distribution, not {type(policy).__name__}; "
                 "leave it 0"
             )
-        for name in self._options.loss_kwargs:
-            expected = f"among the options of the loss of {type(policy).__name__}: {', '.join(sorted(known)) or 'none'}"
-            require(name in known, "loss_kwargs", name, expected)
+        require_loss_options(policy, self._options.loss_kwargs)
         if self.log_std not in ("clamp", "fit"):
             is_residual = self.log_std == "residual"
             if not has_free_deviation(policy) or (is_residual and is_recurrent(policy)):
@@ -136,9 +138,12 @@ class Pretrain(BaseCallback):
                     f"{' and no memory' if is_residual else ''} (PPO's and its kin, in a Box, use_sde=False), not "
                     f"{type(policy).__name__} in {policy.action_space}; leave log_std='clamp'"
                 )
-        env = self.model.get_env()
+        env = model.get_env()
         if env is not None:
             self.demonstrations.check_compatible(env)
+
+    def _init_callback(self) -> None:
+        self.check_model(self.model)
 
     def _on_training_start(self) -> None:
         if self.model._n_updates > 0:
@@ -198,7 +203,4 @@ class Pretrain(BaseCallback):
             self.logger.record("imitation/pretrain_value_loss", loss)
 
     def __getstate__(self) -> dict[str, Any]:
-        state = self.__dict__.copy()
-        for name in ("model", "locals", "globals", "parent"):
-            state.pop(name, None)
-        return state
+        return lasting_state(self)

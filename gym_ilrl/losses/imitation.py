@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+from collections.abc import Iterable
 from typing import Any
 
 import torch as th
@@ -13,6 +14,7 @@ from stable_baselines3.dqn.policies import DQNPolicy
 from stable_baselines3.sac.policies import SACPolicy
 from stable_baselines3.td3.policies import TD3Policy
 
+from gym_ilrl.arguments import require
 from gym_ilrl.losses.actor import refuse_gradient_free, unwrap
 from gym_ilrl.losses.actor_critic import actor_critic_loss, maskable_loss
 from gym_ilrl.losses.batch import ImitationBatch
@@ -77,3 +79,16 @@ def loss_options(policy: Any) -> frozenset[str]:
     signature = inspect.signature(imitation_loss.dispatch(type(unwrap(policy))))
     options = list(signature.parameters.values())[2:]  # after policy and batch
     return frozenset(option.name for option in options if option.kind is not inspect.Parameter.VAR_KEYWORD)
+
+
+def require_loss_options(policy: Any, options: Iterable[str]) -> None:
+    """Refuse what :func:`imitation_loss` does not take for ``policy``.
+
+    :param policy: an SB3 or sb3-contrib policy, compiled or not
+    :param options: the names of what was given as ``loss_kwargs``
+    :raises ValueError: naming the first one, and those that there are
+    """
+    known = ", ".join(sorted(loss_options(policy))) or "none"
+    for name in options:
+        expected = f"among the options of the loss of {type(unwrap(policy)).__name__}: {known}"
+        require(name in loss_options(policy), "loss_kwargs", name, expected)

@@ -166,6 +166,8 @@ def test_without_its_parts_it_is_the_algorithm_bit_for_bit(cls, n_envs, make):
     nothing = {**NOTHING, **({} if "n_steps" in kwargs else {"demo_fraction": 0.0})}
     if cls is QRDQNfD and NStepReplayBuffer is not None:
         nothing["n_steps"] = 1
+    if "ent_coef" in cls.host_defaults:
+        nothing["ent_coef"] = "auto"
     host = cls.__mro__[2]
     plain_kwargs = {key: value for key, value in kwargs.items() if key not in NOTHING}
     envs = [make_vec_env(lambda: make_env(name), n_envs, seed=0) for _ in range(2)]
@@ -494,7 +496,7 @@ def test_demonstrations_without_rewards(make, demonstrations):
         given = demonstrations[CASES[cls][1]]
         without = Demonstrations.from_episodes([replace(episode, rewards=None) for episode in given], CASES[cls][1])
         if cls is SACfD:
-            with pytest.raises(ValueError, match="no rewards"):
+            with pytest.raises(ValueError, match=r"no rewards.*demo_replay_kwargs"):
                 make(cls, demonstrations=without)
             make(cls, demonstrations=without, demo_fraction=0.0).learn(20)
             make(cls, demonstrations=without, demo_replay_kwargs={"demo_reward": 1.0, "online_reward": 0.0}).learn(20)
@@ -525,6 +527,22 @@ def test_arguments_are_refused_by_name(cls, name, value, make):
     for demonstrations in ({}, {"demonstrations": None}):
         with pytest.raises(ValueError, match=name):
             make(cls, **{name: value}, **demonstrations)
+
+
+@pytest.mark.parametrize(
+    ("cls", "arguments", "message"),
+    [
+        (DQfD, {"anchor_coef": 0.1}, "KLAnchor .* DQfD has none"),
+        (DQfD, {"critic_warmup": 10}, "CriticWarmup .* DQfD has none"),
+        (PPOfD, {"imitation_coef": "td3bc"}, "coef='td3bc' .* PPOfD has none"),
+        (SACfD, {"imitation_kwargs": {"filter": "advantage"}}, "which SACfD lacks"),
+        (SACfD, {"anchor_coef": 0.1, "anchor_kwargs": {"mode": "reward"}}, "use mode='loss'"),
+        (TD3fD, {"pretrain_kwargs": {"loss_kwargs": {"margin": 1.0}}}, "loss_kwargs"),
+    ],
+)
+def test_parts_that_are_not_for_the_algorithm_are_refused_at_construction(cls, arguments, message, make):
+    with pytest.raises((TypeError, ValueError), match=message):
+        make(cls, **arguments)
 
 
 def test_unknown_things_are_refused(make):

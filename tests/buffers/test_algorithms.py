@@ -205,7 +205,7 @@ class TestDemonstrationBuffer:
         with pytest.raises(TypeError, match="PPO has no replay buffer"):
             demonstration_buffer(PPO("MlpPolicy", "CartPole-v1"), demos_of("CartPole-v1"))
         model = DQN("MlpPolicy", "CartPole-v1", buffer_size=100)
-        with pytest.raises(TypeError, match="not None"):
+        with pytest.raises(TypeError, match="needs demonstrations"):
             demonstration_buffer(model, None)
         with pytest.raises(ValueError, match="do not fit"):
             demonstration_buffer(model, demos_of("Pendulum-v1"))
