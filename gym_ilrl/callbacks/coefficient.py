@@ -37,11 +37,17 @@ class Coefficient:
         """Return the present value.
 
         :param model: whose progress counts, in the present ``learn()``
+        :raises ValueError: if a schedule returns anything but a number of at least 0
         """
         # SB3's own attribute is that of the training before until the first rollout has ended
         remaining = 1.0 - model.num_timesteps / max(1, model._total_timesteps)
         if callable(self.coef):
-            return float(self.coef(remaining))
+            coef = self.coef(remaining)
+            expected = (
+                f"a number of at least 0, which its schedule must return at a progress remaining of {remaining:g}"
+            )
+            require(is_number(coef) and coef >= 0, "coef", coef, expected)
+            return float(coef)
         if self.anneal == "linear":
             return float(self.coef) * max(0.0, remaining)
         return float(self.coef) * self._factor

@@ -66,7 +66,7 @@ def after_zero_grad(optimizer: th.optim.Optimizer, hook: Hook) -> None:
         for each in list(hooks):
             each()
 
-    _override(optimizer, "zero_grad", zero_grad, hook)
+    hook.remove = _override(optimizer, "zero_grad", zero_grad, hook)
 
 
 def in_natural_gradient(model: BaseAlgorithm, hook: Hook) -> None:
@@ -74,11 +74,12 @@ def in_natural_gradient(model: BaseAlgorithm, hook: Hook) -> None:
 
     TRPO moves its actor by a natural gradient step within a trust region; its optimizer moves the critic only.
 
-    :param model: a TRPO, whose ``_compute_actor_grad`` is overridden in this one object. Remove the hook before the
-        model can be saved: SB3 saves all attributes
+    :param model: a TRPO, whose ``_compute_actor_grad`` is overridden in this one object. SB3 saves all attributes but
+        ``_excluded_save_params()``, so that method is overridden, too: an interrupted model is saved as any other
     :param hook: called with the actor's parameters, returns the loss's gradients for them or None
     """
     plain = type(model)._compute_actor_grad  # type: ignore[attr-defined]
+    overridden = ["_compute_actor_grad", "_excluded_save_params"]
 
     def compute_actor_grad(hooks: list[Hook], kl_div: th.Tensor, policy_objective: th.Tensor) -> Any:
         parameters, objective_gradient, grad_kl, shapes = plain(model, kl_div, policy_objective)
@@ -88,7 +89,17 @@ def in_natural_gradient(model: BaseAlgorithm, hook: Hook) -> None:
                 objective_gradient = objective_gradient - flatten(parameters, added)
         return parameters, objective_gradient, grad_kl, shapes
 
-    _override(model, "_compute_actor_grad", compute_actor_grad, hook)
+    def excluded_save_params(_: list[Hook]) -> list[str]:
+        return [*type(model)._excluded_save_params(model), *overridden]
+
+    functions = zip(overridden, (compute_actor_grad, excluded_save_params), strict=True)
+    removals = [_override(model, name, function, hook) for name, function in functions]
+
+    def remove() -> None:
+        for each in removals:
+            each()
+
+    hook.remove = remove
 
 
 def flatten(parameters: Sequence[nn.Parameter], gradients: Gradients) -> th.Tensor:
@@ -97,8 +108,8 @@ def flatten(parameters: Sequence[nn.Parameter], gradients: Gradients) -> th.Tens
     return th.cat([(th.zeros_like(p) if gradient is None else gradient).reshape(-1) for p, gradient in pairs])
 
 
-def _override(owner: object, name: str, function: Callable[..., Any], hook: Hook) -> None:
-    """Override a method of one object by ``function``, given the hooks of this place; the last one restores it."""
+def _override(owner: object, name: str, function: Callable[..., Any], hook: Hook) -> Remove:
+    """Override a method of one object by ``function``, given the hooks of this place; the last removal restores it."""
     attributes = vars(owner)
     if name not in attributes:
         hooks: list[Hook] = []
@@ -112,4 +123,4 @@ def _override(owner: object, name: str, function: Callable[..., Any], hook: Hook
         if not registered:
             attributes.pop(name, None)
 
-    hook.remove = remove
+    return remove

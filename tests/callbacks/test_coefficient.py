@@ -41,3 +41,9 @@ def test_constant_and_schedule_know_no_rollouts(model):
 def test_what_is_no_coefficient_is_refused(coef, anneal):
     with pytest.raises(ValueError, match="must be"):
         Coefficient(coef, anneal)
+
+
+@pytest.mark.parametrize("returned", [-0.1, float("nan"), float("inf"), None, "0.1"])
+def test_what_a_schedule_returns_is_checked(model, returned):
+    with pytest.raises(ValueError, match="progress remaining of 0.5"):
+        at(model, Coefficient(lambda remaining: returned), 0.5)

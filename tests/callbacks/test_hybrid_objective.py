@@ -15,7 +15,7 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.vec_env import VecNormalize
 
 from gym_ilrl import Demonstrations, collect, expert
-from gym_ilrl.callbacks import HybridObjective
+from gym_ilrl.callbacks import HybridObjective, KLAnchor
 from gym_ilrl.losses import imitation_loss
 from gym_ilrl.losses.compat import CROSSQ_POLICIES
 
@@ -264,6 +264,30 @@ def test_disarms_after_an_exception_and_in_later_runs(algorithm, demonstrations)
     assert calls == []
     model.learn(n_timesteps, callback=callback)  # and it can be armed again
     assert len(calls) > 0
+
+
+def test_an_interrupted_natural_gradient_step_can_be_saved(demonstrations, tmp_path):
+    """TRPO is overridden while it updates, and SB3 saves all attributes of a model."""
+
+    class Interrupt(BaseCallback):
+        def _on_step(self):
+            return True
+
+        def _on_rollout_end(self):
+            raise KeyboardInterrupt
+
+    model = build(next(case for case in ALGORITHMS if case[0] is TRPO))
+    plain = {*vars(model)}
+    callbacks = [HybridObjective(demonstrations["CartPole-v1"], 1.0), KLAnchor(0.1), Interrupt()]
+    with pytest.raises(KeyboardInterrupt):
+        model.learn(64, callback=callbacks)
+    assert "_compute_actor_grad" in vars(model)
+    model.save(tmp_path / "interrupted")
+    loaded = TRPO.load(tmp_path / "interrupted", env=model.get_env())
+    loaded.learn(16)
+    model.learn(16)
+    for trained_model in (loaded, model):
+        assert {*vars(trained_model)} - plain <= {"start_time", "_custom_logger"}
 
 
 def test_training_end_may_come_twice_and_start_may_come_again(demonstrations):

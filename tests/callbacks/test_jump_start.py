@@ -12,6 +12,7 @@ from sb3_contrib import ARS, MaskablePPO, RecurrentPPO
 from sb3_contrib.common.envs import InvalidActionEnvDiscrete
 from stable_baselines3 import A2C, DQN, PPO, SAC, TD3
 from stable_baselines3.common.callbacks import BaseCallback, EvalCallback
+from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.logger import configure
 from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnvWrapper, VecMonitor, VecNormalize
@@ -344,6 +345,8 @@ def test_an_interrupted_training_leaves_the_next_one_alone(at):
     with pytest.raises(ZeroDivisionError):
         model.learn(32, callback=[JumpStart(LENGTH, guide, window=1000), Boom(at)])
     asked = len(guide.seen)
+    evaluate_policy(model, model.get_env(), n_eval_episodes=1, warn=False)  # the learner's, whatever was interrupted
+    assert len(guide.seen) == asked
     env.executed.clear()
     model.learn(32)
     assert len(guide.seen) == asked
