@@ -92,8 +92,10 @@ def in_natural_gradient(model: BaseAlgorithm, hook: Hook) -> None:
     def excluded_save_params(_: list[Hook]) -> list[str]:
         return [*type(model)._excluded_save_params(model), *overridden]
 
-    functions = zip(overridden, (compute_actor_grad, excluded_save_params), strict=True)
-    removals = [_override(model, name, function, hook) for name, function in functions]
+    removals = [
+        _override(model, overridden[0], compute_actor_grad, hook),
+        _override(model, overridden[1], excluded_save_params, hook),
+    ]
 
     def remove() -> None:
         for each in removals:

@@ -45,5 +45,5 @@ def test_what_is_no_coefficient_is_refused(coef, anneal):
 
 @pytest.mark.parametrize("returned", [-0.1, float("nan"), float("inf"), None, "0.1"])
 def test_what_a_schedule_returns_is_checked(model, returned):
-    with pytest.raises(ValueError, match="progress remaining of 0.5"):
+    with pytest.raises(ValueError, match=r"progress remaining of 0\.5"):
         at(model, Coefficient(lambda remaining: returned), 0.5)
