@@ -33,3 +33,19 @@ def require_positive_int(name: str, value: object) -> None:
     :raises ValueError: naming the argument and what was given
     """
     require(is_whole(value, 1), name, value, "a whole number of at least 1")
+
+
+def require_seed(name: str, value: object) -> None:
+    """Refuse anything but a whole number of at least 0, or None.
+
+    :raises ValueError: naming the argument and what was given
+    """
+    require(value is None or is_whole(value, 0), name, value, "a whole number of at least 0, or None")
+
+
+def require_options(name: str, value: object) -> None:
+    """Refuse anything but a dictionary, or None.
+
+    :raises ValueError: naming the argument and what was given
+    """
+    require(value is None or isinstance(value, dict), name, value, "a dictionary of arguments, or None")

@@ -58,3 +58,20 @@ def demonstration_replay(model: OffPolicyAlgorithm, options: dict[str, Any], cla
         optimize_memory_usage=model.optimize_memory_usage,
         **kwargs,
     )
+
+
+def take_online_data(buffer: DemoReplay, online: ReplayBuffer) -> None:
+    """Let a buffer with room for demonstrations hold what another one, without, has collected.
+
+    :param buffer: new
+    :param online: such as one that ``load_replay_buffer`` has read; the two share their arrays from here on
+    :raises ValueError: if it is of another class than ``buffer`` extends
+    """
+    plain = buffer.plain_class()
+    same_arrays = {plain, ReplayBuffer} if plain is NStepReplayBuffer else {plain}
+    if type(online) not in same_arrays:
+        raise ValueError(
+            f"the model's replay buffer is a {type(online).__name__}, which has no room for demonstrations, and cannot "
+            f"become a {type(buffer).__name__}; give the algorithm's replay_buffer_class, or set_demonstrations(None)"
+        )
+    vars(buffer).update(vars(online))

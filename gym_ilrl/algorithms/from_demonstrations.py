@@ -11,7 +11,12 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedule
 
 from gym_ilrl.algorithms.compat import DemoNStepReplayBuffer
-from gym_ilrl.algorithms.demonstration_replay import ReplayClasses, demonstration_replay, takes_n_steps
+from gym_ilrl.algorithms.demonstration_replay import (
+    ReplayClasses,
+    demonstration_replay,
+    take_online_data,
+    takes_n_steps,
+)
 from gym_ilrl.algorithms.recipes import OFF_POLICY, ImitationCoef, check_amounts, options_of, recipe_of
 from gym_ilrl.buffers import DemoReplay, DemoReplayBuffer
 from gym_ilrl.callbacks import CriticWarmup, HybridObjective, KLAnchor, Pretrain
@@ -142,12 +147,7 @@ class FromDemonstrations(BaseAlgorithm):
         if isinstance(self, OffPolicyAlgorithm):
             if "n_steps" in self._defaulted and not takes_n_steps(self):
                 cast(Any, self).n_steps = 1
-            options = dict(self.demo_replay_kwargs)
-            if self.demo_fraction is not None:
-                options = {"demo_fraction": self.demo_fraction, **options}
-            elif "demo_fraction" not in self.replay_buffer_kwargs:
-                options = {"demo_fraction": OFF_POLICY.demo_fraction, **options}
-            cast(Any, self).replay_buffer = demonstration_replay(self, options, self.replay_classes)
+            cast(Any, self).replay_buffer = self._new_replay()
         elif self.demo_fraction:
             raise ValueError(
                 f"demo_fraction={self.demo_fraction} is a share of replayed batches and {type(self).__name__} has no "
@@ -155,6 +155,15 @@ class FromDemonstrations(BaseAlgorithm):
             )
         super()._setup_model()  # type: ignore[safe-super]
         self._use_demonstrations()
+
+    def _new_replay(self) -> DemoReplay:
+        model = cast(OffPolicyAlgorithm, self)
+        options = dict(self.demo_replay_kwargs)
+        if self.demo_fraction is not None:
+            options = {"demo_fraction": self.demo_fraction, **options}
+        elif "demo_fraction" not in model.replay_buffer_kwargs:
+            options = {"demo_fraction": OFF_POLICY.demo_fraction, **options}
+        return cast(DemoReplay, demonstration_replay(model, options, self.replay_classes))
 
     def _use_demonstrations(self) -> None:
         self.demonstrations = demonstrations_of(self.demonstrations)  # load(..., demonstrations=path) sets the path
@@ -193,6 +202,12 @@ class FromDemonstrations(BaseAlgorithm):
                 f"this {type(self).__name__} has no demonstrations: give them at construction, demonstrations=..., or "
                 "by set_demonstrations()"
             )
+        replayed = getattr(self, "replay_buffer", None)
+        if self.demonstrations is not None and replayed is not None and not isinstance(replayed, DemoReplay):
+            buffer = self._new_replay()  # load_replay_buffer() has read one of the plain algorithm
+            take_online_data(buffer, replayed)
+            cast(Any, self).replay_buffer = buffer
+            self._use_demonstrations()
         own = self._extensions or []
         if callback is None:
             theirs: list[BaseCallback] = []

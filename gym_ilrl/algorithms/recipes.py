@@ -7,7 +7,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.type_aliases import Schedule
 
-from gym_ilrl.arguments import is_number, is_whole, require
+from gym_ilrl.arguments import is_number, is_whole, require, require_options
 from gym_ilrl.losses.values import has_action_values
 
 ImitationCoef = float | Schedule | Literal["td3bc"]
@@ -82,7 +82,7 @@ def options_of(name: str, given: Any) -> dict[str, Any]:
     :param given: a dictionary or None
     :raises ValueError: if it is neither, or holds what has an argument of its own
     """
-    require(given is None or isinstance(given, dict), name, given, "a dictionary of arguments, or None")
+    require_options(name, given)
     options = dict(given or {})
     if name in _OWN_ARGUMENTS:
         inner, outer = _OWN_ARGUMENTS[name]

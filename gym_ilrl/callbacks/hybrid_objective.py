@@ -7,7 +7,7 @@ import torch as th
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.type_aliases import Schedule
 
-from gym_ilrl.arguments import is_number, require, require_positive_int
+from gym_ilrl.arguments import is_number, require, require_options, require_positive_int, require_seed
 from gym_ilrl.callbacks.coefficient import Anneal, Coefficient
 from gym_ilrl.callbacks.demonstration_filters import FILTERS, check_filter, preferred
 from gym_ilrl.callbacks.gradient import Clip, GradientCallback
@@ -81,6 +81,8 @@ class HybridObjective(GradientCallback):
         require_positive_int("sequence_length", sequence_length)
         if batch_size is not None:
             require_positive_int("batch_size", batch_size)
+        require_options("loss_kwargs", loss_kwargs)
+        require_seed("seed", seed)
         self.demonstrations = required_demonstrations(demonstrations, "HybridObjective")
         self.scales_by_q = isinstance(coef, str) and coef == TD3_BC
         self.coefficient = Coefficient(1.0 if self.scales_by_q else coef, anneal)  # type: ignore[arg-type]

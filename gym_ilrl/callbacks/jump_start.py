@@ -13,7 +13,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
-from gym_ilrl.arguments import is_number, is_whole, require, require_positive_int
+from gym_ilrl.arguments import is_number, require, require_positive_int, require_seed
 from gym_ilrl.callbacks.executed_actions import OverridesActions, overwrite_stored
 from gym_ilrl.callbacks.hooks import Hook
 from gym_ilrl.callbacks.horizon_curriculum import HorizonCurriculum
@@ -79,7 +79,7 @@ class JumpStart(BaseCallback):
             require_positive_int(name, value)
         require(mode in ("curriculum", "random"), "mode", mode, "'curriculum' or 'random'")
         require(is_number(tolerance) and tolerance >= 0, "tolerance", tolerance, "a number of at least 0")
-        require(seed is None or is_whole(seed, 0), "seed", seed, "a whole number of at least 0, or None")
+        require_seed("seed", seed)
         is_guide = guide is None or hasattr(guide, "predict") or callable(guide)
         require(is_guide, "guide", guide, "a policy with SB3's predict, or None for a copy of the model's own")
         self.max_horizon, self.guide, self.mode = max_horizon, guide, mode

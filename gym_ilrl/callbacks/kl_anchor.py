@@ -13,7 +13,7 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import Schedule
 from torch import nn
 
-from gym_ilrl.arguments import is_number, require, require_positive_int
+from gym_ilrl.arguments import is_number, require, require_positive_int, require_seed
 from gym_ilrl.callbacks.anchor_reference import given_policy
 from gym_ilrl.callbacks.anchor_reward import subtract_log_ratio
 from gym_ilrl.callbacks.coefficient import Anneal, Coefficient
@@ -85,6 +85,7 @@ class KLAnchor(GradientCallback):
             require_positive_int("batch_size", batch_size)
         is_reference = reference is None or isinstance(reference, nn.Module | BaseAlgorithm | str | Path)
         require(is_reference, "reference", reference, "a policy, a model, the path of a saved model, or None")
+        require_seed("seed", seed)
         self.coefficient = Coefficient(coef, anneal)
         self.reference = reference
         self.target_kl = target_kl

@@ -11,7 +11,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
-from gym_ilrl.arguments import is_number, is_whole, require, require_positive_int
+from gym_ilrl.arguments import is_number, is_whole, require, require_options, require_positive_int, require_seed
 from gym_ilrl.buffers import DemoReplay
 from gym_ilrl.callbacks.pickling import lasting_state
 from gym_ilrl.callbacks.pretrain_critic import fit_action_values, fit_state_values
@@ -95,6 +95,8 @@ class Pretrain(BaseCallback):
         bounds = log_std_bounds
         is_pair = isinstance(bounds, Sequence) and len(bounds) == 2 and all(map(is_number, bounds))
         require(is_pair and bounds[0] <= bounds[1], "log_std_bounds", bounds, "two numbers, (least, greatest)")
+        require_options("loss_kwargs", loss_kwargs)
+        require_seed("seed", seed)
         self.demonstrations = required_demonstrations(demonstrations, "Pretrain")
         self.n_epochs = n_epochs
         self.critic_updates = critic_updates

@@ -488,6 +488,8 @@ def test_what_has_no_gradient_or_does_not_fit_is_refused(demonstrations):
         ("max_grad_norm", 0.0),
         ("td3bc_alpha", 0.0),
         ("sequence_length", 0),
+        ("loss_kwargs", 3),
+        ("seed", "zero"),
     ],
 )
 def test_arguments_outside_their_range_are_refused_by_name(name, value, demonstrations):

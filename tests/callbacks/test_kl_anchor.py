@@ -284,7 +284,8 @@ def test_algorithms_without_a_distribution_are_refused(algorithm):
 
 
 def test_what_does_not_fit_is_refused_in_a_sentence():
-    for wrong in ({"coef": -1.0}, {"target_kl": 0.0}, {"mode": "both"}, {"batch_size": 0}, {"reference": 3}):
+    numbers = ({"coef": -1.0}, {"target_kl": 0.0}, {"batch_size": 0}, {"seed": 1.5})
+    for wrong in (*numbers, {"mode": "both"}, {"reference": 3}):
         with pytest.raises(ValueError, match="must be"):
             KLAnchor(**wrong)
     for case in ("sac", "recurrent"):

@@ -126,6 +126,8 @@ def test_same_seed_same_parameters(demonstrations):
         {"ent_coef": -1.0},
         {"max_grad_norm": 0},
         {"sequence_length": 0},
+        {"loss_kwargs": "margin"},
+        {"seed": -1},
     ],
 )
 def test_arguments_are_refused_by_name(kwargs, demonstrations):
