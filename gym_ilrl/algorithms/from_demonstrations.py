@@ -55,7 +55,7 @@ class FromDemonstrations(BaseAlgorithm):
         (:class:`~gym_ilrl.callbacks.critic_warmup.CriticWarmup`)
     :param demo_fraction: share of demonstrations in each replayed batch, for off-policy algorithms
         (:class:`~gym_ilrl.buffers.DemoReplayBuffer`)
-    :param pretrain_kwargs: other arguments of ``Pretrain``
+    :param pretrain_kwargs: other arguments of ``Pretrain``; given any, ``pretrain_epochs=0`` leaves only the actor out
     :param imitation_kwargs: other arguments of ``HybridObjective``, such as ``{"filter": "q"}``
     :param anchor_kwargs: other arguments of ``KLAnchor``
     :param critic_warmup_kwargs: other arguments of ``CriticWarmup``
