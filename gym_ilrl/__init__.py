@@ -62,7 +62,8 @@ _MODULE_OF = {
     "register_expert": "gym_ilrl.experts.registry",
 }
 
-__all__ = ["__version__", *_MODULE_OF]
+# a star import takes what every supported sb3-contrib has
+__all__ = ["__version__", *(name for name in _MODULE_OF if name != "CrossQfD")]
 
 
 _PACKAGES = (
