@@ -36,7 +36,7 @@ class Task:
     n_timesteps: int
     reached: Callable[[float], bool]
     kwargs: dict[str, Any] = field(default_factory=dict)
-    recipe: dict[str, Any] = field(default_factory=dict)
+    recipe: dict[str, Any] = field(default_factory=lambda: {"pretrain_epochs": 20})
     env_kwargs: dict[str, Any] = field(default_factory=dict)
     n_envs: int = 1
 

@@ -17,7 +17,7 @@ from gym_ilrl.algorithms.demonstration_replay import (
     take_online_data,
     takes_n_steps,
 )
-from gym_ilrl.algorithms.recipes import OFF_POLICY, ImitationCoef, check_amounts, options_of, recipe_of
+from gym_ilrl.algorithms.recipes import OFF_POLICY, ImitationCoef, check_amounts, enough_epochs, options_of, recipe_of
 from gym_ilrl.buffers import DemoReplay, DemoReplayBuffer
 from gym_ilrl.callbacks import CriticWarmup, HybridObjective, KLAnchor, Pretrain
 from gym_ilrl.data.demonstrations import Demonstrations
@@ -44,7 +44,8 @@ class FromDemonstrations(BaseAlgorithm):
     :param args: further arguments of the algorithm
     :param demonstrations: what to learn from, or the path of a file with them; checked against the environment here,
         needed by the first :meth:`learn`
-    :param pretrain_epochs: passes over the demonstrations before the first step
+    :param pretrain_epochs: passes over the demonstrations before the first step, by default 20, and at least so many
+        that they make 1000 minibatches
         (:class:`~gym_ilrl.callbacks.pretrain.Pretrain`)
     :param imitation_coef: weight of the demonstrations in the actor's updates, annealed to zero for PPO and its kin,
         constant for SAC, TD3, DQN and theirs
@@ -180,6 +181,9 @@ class FromDemonstrations(BaseAlgorithm):
         recipe = recipe_of(self)
         chosen = {name: getattr(self, name) for name in vars(recipe)}
         value = {name: getattr(recipe, name) if given is None else given for name, given in chosen.items()}
+        if self.pretrain_epochs is None:
+            batch_size = self.pretrain_kwargs.get("batch_size", 64)
+            value["pretrain_epochs"] = enough_epochs(recipe.pretrain_epochs, demonstrations.n_transitions, batch_size)
         imitation_kwargs = {**recipe.imitation_kwargs, **self.imitation_kwargs}
         extensions: list[Extension] = []
         if value["pretrain_epochs"] or self.pretrain_kwargs:

@@ -49,6 +49,21 @@ Q_VALUES = Recipe(
 )
 
 
+LEAST_UPDATES = 1000
+
+
+def enough_epochs(n_epochs: int, n_transitions: int, batch_size: int) -> int:
+    """Return how many passes the cloning takes: ``n_epochs``, or more of them for few demonstrations.
+
+    Twenty passes over three short episodes are two hundred minibatches, and a clone that knows half of the way.
+
+    :param n_epochs: of the recipe
+    :param n_transitions: demonstrated
+    :param batch_size: of the pretraining
+    """
+    return max(n_epochs, -(-LEAST_UPDATES // max(1, n_transitions // batch_size)))
+
+
 def check_amounts(
     pretrain_epochs: Any, imitation_coef: Any, anchor_coef: Any, critic_warmup: Any, demo_fraction: Any
 ) -> None:

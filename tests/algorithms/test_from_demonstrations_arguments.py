@@ -17,6 +17,7 @@ from gym_ilrl import (
     SACfD,
     TD3fD,
 )
+from gym_ilrl.algorithms.recipes import enough_epochs
 from gym_ilrl.buffers import DemoReplayBuffer
 from gym_ilrl.losses.compat import CROSSQ_POLICIES
 
@@ -144,3 +145,18 @@ def test_plain_host_is_not_changed(demonstrations):
     before = dict(vars(PPO))
     PPOfD("MlpPolicy", "CartPole-v1", demonstrations=demonstrations["CartPole-v1"], **deepcopy(PPO_KWARGS)).learn(16)
     assert dict(vars(PPO)) == before
+
+
+@pytest.mark.parametrize(
+    ("n_transitions", "batch_size", "epochs"), [(64_000, 64, 20), (640, 64, 100), (63, 64, 1000), (6400, 256, 40)]
+)
+def test_few_demonstrations_are_cloned_in_more_passes(n_transitions, batch_size, epochs):
+    """At least 20 passes, and at least 1000 minibatches: n_transitions // batch_size of them in a pass."""
+    assert enough_epochs(20, n_transitions, batch_size) == epochs
+
+
+def test_default_pretraining_makes_a_thousand_minibatches(make):
+    model = make(PPOfD, pretrain_epochs=None, pretrain_kwargs={"critic_updates": 0})
+    model.learn(16)
+    demos = model.demonstrations
+    assert 20 * demos.n_transitions / 64 < 1000 <= model._extensions[0].n_epochs * demos.n_transitions / 64
