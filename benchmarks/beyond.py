@@ -20,7 +20,7 @@ from gym_ilrl.experts.sparse_point_maze import SparsePointMazeExpert
 
 ENV_ID, ENV_KWARGS = "ilrl/SparsePointMaze-v0", {"layout": "U", "step_cost": 0.01}
 THRUST = 0.35
-N_DEMONSTRATIONS, N_ENVS, N_TIMESTEPS, N_EVALUATIONS, EPISODES = 5, 8, 60_000, 12, 20
+N_DEMONSTRATIONS, N_ENVS, N_TIMESTEPS, N_EVALUATIONS, EPISODES = 5, 8, 40_000, 10, 20
 DEMONSTRATION_SEED, EVALUATION_SEED = 7, 1000
 ON_POLICY = {"n_steps": 256, "batch_size": 256}
 SIDES = ("PPO", "BC", "DAgger", "PPOfD")
