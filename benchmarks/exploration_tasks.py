@@ -91,6 +91,7 @@ TASKS = {
         80_000,
         lambda total: total > 0.5,
         {"n_steps": 128, "batch_size": 256},
+        {"pretrain_epochs": 20, "critic_warmup": 10_000},
         env_kwargs={"size": 31},
         n_envs=8,
     ),

@@ -17,7 +17,15 @@ from gym_ilrl.algorithms.demonstration_replay import (
     take_online_data,
     takes_n_steps,
 )
-from gym_ilrl.algorithms.recipes import OFF_POLICY, ImitationCoef, check_amounts, enough_epochs, options_of, recipe_of
+from gym_ilrl.algorithms.recipes import (
+    OFF_POLICY,
+    ImitationCoef,
+    check_amounts,
+    default_warmup,
+    enough_epochs,
+    options_of,
+    recipe_of,
+)
 from gym_ilrl.buffers import DemoReplay, DemoReplayBuffer
 from gym_ilrl.callbacks import CriticWarmup, HybridObjective, KLAnchor, Pretrain
 from gym_ilrl.data.demonstrations import Demonstrations
@@ -52,7 +60,8 @@ class FromDemonstrations(BaseAlgorithm):
         (:class:`~gym_ilrl.callbacks.hybrid_objective.HybridObjective`)
     :param anchor_coef: weight of the divergence from the pretrained policy, annealed to zero
         (:class:`~gym_ilrl.callbacks.kl_anchor.KLAnchor`)
-    :param critic_warmup: environment steps in which only the critic learns
+    :param critic_warmup: environment steps in which only the critic learns, by default, for PPO and its kin, a tenth
+        of the training and at most 10,000
         (:class:`~gym_ilrl.callbacks.critic_warmup.CriticWarmup`)
     :param demo_fraction: share of demonstrations in each replayed batch, for off-policy algorithms
         (:class:`~gym_ilrl.buffers.DemoReplayBuffer`)
@@ -213,6 +222,9 @@ class FromDemonstrations(BaseAlgorithm):
             cast(Any, self).replay_buffer = buffer
             self._use_demonstrations()
         own = self._extensions or []
+        for extension in own:
+            if isinstance(extension, CriticWarmup) and self.critic_warmup is None:
+                extension.n_timesteps = default_warmup(recipe_of(self), total_timesteps)
         if callback is None:
             theirs: list[BaseCallback] = []
         elif isinstance(callback, list):

@@ -64,6 +64,15 @@ def enough_epochs(n_epochs: int, n_transitions: int, batch_size: int) -> int:
     return max(n_epochs, -(-LEAST_UPDATES // max(1, n_transitions // batch_size)))
 
 
+def default_warmup(recipe: Recipe, total_timesteps: int) -> int:
+    """Return how many steps the actor waits: the recipe's, and in a short training a tenth of it.
+
+    :param recipe: of the algorithm's family
+    :param total_timesteps: of the training
+    """
+    return min(recipe.critic_warmup, total_timesteps // 10)
+
+
 def check_amounts(
     pretrain_epochs: Any, imitation_coef: Any, anchor_coef: Any, critic_warmup: Any, demo_fraction: Any
 ) -> None:

@@ -19,6 +19,7 @@ from gym_ilrl import (
 )
 from gym_ilrl.algorithms.recipes import enough_epochs
 from gym_ilrl.buffers import DemoReplayBuffer
+from gym_ilrl.callbacks import CriticWarmup
 from gym_ilrl.losses.compat import CROSSQ_POLICIES
 
 
@@ -160,3 +161,10 @@ def test_default_pretraining_makes_a_thousand_minibatches(make):
     model.learn(16)
     demos = model.demonstrations
     assert 20 * demos.n_transitions / 64 < 1000 <= model._extensions[0].n_epochs * demos.n_transitions / 64
+
+
+@pytest.mark.parametrize(("given", "n_timesteps", "held"), [(None, 160, 16), (None, 400_000, 10_000), (20, 160, 20)])
+def test_default_warmup_is_a_tenth_of_a_short_training(make, given, n_timesteps, held):
+    model = make(PPOfD, critic_warmup=given)
+    model.learn(n_timesteps, callback=lambda *_: False)  # stops at once
+    assert [e.n_timesteps for e in model._extensions if isinstance(e, CriticWarmup)] == [held]
