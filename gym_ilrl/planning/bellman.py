@@ -68,22 +68,29 @@ class Bellman:
         best: NDArray[np.float64] = q.max(axis=0)
         return best
 
-    def policy(self, q: NDArray[np.float64], current: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
-        """Return the probabilities of the best policy against ``q``, of its shape.
+    def improve(
+        self, q: NDArray[np.float64], current: NDArray[np.float64] | None = None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the values and the action probabilities of the best policy against ``q``.
 
-        :param q: Q-values
-        :param current: a deterministic policy whose actions are kept where no other is better; else the first best one
+        :param q: of shape ``(n_actions, n_states)``
+        :param current: hard only: a deterministic policy whose actions are kept where no other is better; else the
+            first best one is taken
+        :return: of shapes ``(n_states,)`` and ``(n_actions, n_states)``
         """
+        largest = q.max(axis=0)
         if self.soft:
-            probabilities = np.exp(q - q.max(axis=0))
-            probabilities /= probabilities.sum(axis=0)
-            return probabilities
-        best = q.max(axis=0)
-        tied = q >= best - 1e-12 * np.maximum(1.0, np.abs(best))
+            policy: NDArray[np.float64] = q - largest
+            np.exp(policy, out=policy)
+            total = policy.sum(axis=0)
+            policy /= total
+            largest += np.log(total)
+            return largest, policy
+        tied = q >= largest - 1e-12 * np.maximum(1.0, np.abs(largest))
         if current is not None:
             kept = (tied & (current > 0.5)).any(axis=0)
             tied = np.where(kept, current > 0.5, tied)
-        return one_hot(tied.argmax(axis=0), len(q))
+        return largest, one_hot(tied.argmax(axis=0), len(q))
 
     def propagate(self, policy: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return ``gamma P_pi V``, the discounted expectation of the next state's value."""

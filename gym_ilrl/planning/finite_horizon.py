@@ -40,4 +40,4 @@ def log_best(bellman: Bellman, q: NDArray[np.float64], values: NDArray[np.float6
     if bellman.soft:
         return q - values
     with np.errstate(divide="ignore"):
-        return np.log(bellman.policy(q))
+        return np.log(bellman.improve(q)[1])

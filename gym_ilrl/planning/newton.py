@@ -42,8 +42,9 @@ def newton(
     reward = np.abs(bellman.rewards).max() + (np.log(len(bellman.rewards)) if bellman.soft else 0.0)
     for iteration in range(1, max_iterations + 1):
         q = bellman.q_values(values)
-        policy = bellman.policy(q, policy)
-        backup = bellman.values(q) if bellman.soft else mean_over_actions(policy, q)
+        backup, policy = bellman.improve(q, policy)
+        if not bellman.soft:
+            backup = mean_over_actions(policy, q)  # without the gain of actions that are as good up to rounding
         try:
             step = system.solve(bellman, policy, backup - values)
         except ZeroDivisionError as error:
@@ -90,6 +91,6 @@ def goal_directed_newton(
 def _ended(
     mdp: TabularMDP, bellman: Bellman, solved: tuple[NDArray[np.float64], int]
 ) -> tuple[NDArray[np.float64], int]:
-    if bellman.soft and not ends_surely(mdp, bellman.policy(bellman.q_values(solved[0])), _NEVER):
+    if bellman.soft and not ends_surely(mdp, bellman.improve(bellman.q_values(solved[0]))[1], _NEVER):
         raise bellman.divergence()
     return solved

@@ -89,9 +89,8 @@ def soft_occupancy(mdp: TabularMDP, temperature: float, memory_limit: float = 1e
     for (begin, end), values in zip(pairwise(times), reversed(ends), strict=True):
         policies = []
         for _ in range(begin, end):
-            q = bellman.q_values(values)
-            policies.append(bellman.policy(q))
-            values = bellman.values(q)
+            values, policy = bellman.improve(bellman.q_values(values))
+            policies.append(policy)
         value = float(mdp.initial @ values) * bellman.unit if begin == 0 else value
         for t in range(begin, end):
             total += mdp.gamma**t * forward.step(policies.pop())
@@ -116,12 +115,13 @@ class _Forward:
         self._mdp = mdp
         self._state = mdp.initial
         self._back = mdp.transitions.T
-        self._ended = 0.0
+        self._ends, self._ended = bool(mdp.ending.any()), 0.0
 
     def step(self, policy: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the distribution over states and actions now, and go on."""
         now = policy * self._state
-        self._ended += float((now * self._mdp.ending).sum())
+        if self._ends:
+            self._ended += float(np.vdot(now, self._mdp.ending))
         self._state = self._back @ now.ravel()
         _require_conserved(abs(float(self._state.sum()) + self._ended - 1.0))
         return now

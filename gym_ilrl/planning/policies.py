@@ -71,6 +71,7 @@ def probabilities(mdp: TabularMDP, policy: ArrayLike) -> NDArray[np.float64]:
     """
     given = np.asarray(policy)
     n_actions, n_states = mdp.rewards.shape
+    table: NDArray[np.float64]
     if np.issubdtype(given.dtype, np.integer):
         require(given.shape[-1:] == (n_states,), "the shape of actions", given.shape, f"{(n_states,)}")
         require(bool(((given >= 0) & (given < n_actions)).all()), "actions", given, f"in 0 ... {n_actions - 1}")

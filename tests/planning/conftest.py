@@ -16,6 +16,13 @@ class Trajectory(NamedTuple):
     states: list[int]
     actions: list[int]
 
+    def rewards(self, mdp: TabularMDP) -> float:
+        return sum(mdp.rewards[a, s] for s, a in self.pairs())
+
+    def pairs(self) -> Iterator[tuple[int, int]]:
+        """State and action of every step; the state after the last action has none."""
+        return zip(self.states, self.actions, strict=False)
+
 
 def random_mdp(seed: int = 0, n_states: int = 4, n_actions: int = 3, ending: float = 0.0, **arguments) -> TabularMDP:
     generator = np.random.default_rng(seed)
@@ -52,7 +59,7 @@ def all_trajectories(mdp: TabularMDP) -> Iterator[Trajectory]:
 
 
 def grid(size: int = 6, slip: float = 0.2, seed: int = 0, **arguments) -> TabularMDP:
-    """A torus-free grid with five actions, the last of which stays, and a random reward of states."""
+    """A grid with five actions, the last of which stays, and a random reward of states."""
     n_states = size * size
     row, column = np.divmod(np.arange(n_states), size)
     moves = [(-1, 0), (0, 1), (1, 0), (0, -1)]

@@ -31,29 +31,29 @@ def test_deterministic_soft_value_is_the_log_sum_over_trajectories(all_trajector
         successors, np.ones((4, 3, 1)), rewards, initial=[1, 0, 0, 0], gamma=1.0, horizon=5
     )
     tau = 0.7
-    returns = [sum(mdp.rewards[a, s] for s, a in zip(t.states, t.actions)) for t in all_trajectories(mdp)]
+    returns = [t.rewards(mdp) for t in all_trajectories(mdp)]
     assert len(returns) == 3**5
-    assert solve(mdp, tau).values[0, 0] == pytest.approx(tau * np.log(np.sum(np.exp(np.divide(returns, tau)))), abs=1e-12)
+    log_partition = np.log(np.sum(np.exp(np.divide(returns, tau))))
+    assert solve(mdp, tau).values[0, 0] == pytest.approx(tau * log_partition, abs=1e-12)
 
 
 @pytest.mark.parametrize(("ending", "gamma"), [(0.0, 1.0), (0.4, 1.0), (0.4, 0.8)])
-def test_soft_value_is_the_largest_return_plus_entropy(random_mdp, all_trajectories, ending: float, gamma: float) -> None:
+def test_soft_value_is_the_largest_return_plus_entropy(random_mdp, all_trajectories, ending, gamma) -> None:
     mdp = random_mdp(seed=5, n_states=3, n_actions=2, ending=ending, gamma=gamma, horizon=4)
     tau = 0.5
-    solution = solve(mdp, tau)
+    solution, courses = solve(mdp, tau), list(all_trajectories(mdp))
 
     def soft_return(log_policy: np.ndarray) -> float:
         total = 0.0
-        for t in all_trajectories(mdp):
-            log_actions = [log_policy[time, a, s] for time, (s, a) in enumerate(zip(t.states, t.actions))]
-            reward = sum(mdp.rewards[a, s] for s, a in zip(t.states, t.actions))
-            total += t.chance * np.exp(sum(log_actions)) * (reward - tau * sum(log_actions))
+        for t in courses:
+            log_actions = [log_policy[time, a, s] for time, (s, a) in enumerate(t.pairs())]
+            total += t.chance * np.exp(sum(log_actions)) * (t.rewards(mdp) - tau * sum(log_actions))
         return total
 
     best = soft_return(solution.log_policy)
     assert mdp.initial @ solution.values[0] == pytest.approx(best, abs=1e-12)
     generator = np.random.default_rng(0)
-    for _ in range(20):
+    for _ in range(5):
         other = np.log(generator.dirichlet(np.ones(2), size=(4, 3)).transpose(0, 2, 1))
         assert soft_return(other) < best
         evaluated = policy_evaluation(mdp, np.exp(other), tau)
@@ -152,7 +152,7 @@ def test_soft_values_tend_to_hard_ones(random_mdp, horizon) -> None:
         gap = solve(mdp, temperature).values - hard
         assert gap.min() >= -1e-9
         assert gap.max() <= temperature * np.log(3) * length + 1e-9  # the entropy of every action is at most log A
-        assert gap.max() < previous
+        assert gap.max() < previous or gap.max() < 1e-12
         previous = gap.max()
     np.testing.assert_array_equal(solve(mdp, 1e-3).actions, solve(mdp).actions)
 
