@@ -13,6 +13,8 @@ from gym_ilrl.planning.policies import probabilities
 from gym_ilrl.planning.policy_system import PolicySystem
 from gym_ilrl.planning.tabular_mdp import TabularMDP
 
+_SWEEPS_FIRST = 400  # before a factor is computed: where states mix fast, they are all it takes
+_PRECISION = 1e-12  # of the flow through all states
 _LOST = 1e-9  # mass that may be lost, relative to all of it
 
 
@@ -25,7 +27,8 @@ def occupancy(mdp: TabularMDP, policy: ArrayLike, *, system: PolicySystem | None
 
     :param mdp: the problem
     :param policy: as in :func:`~gym_ilrl.planning.evaluation.policy_evaluation`
-    :param system: keeps the factor of the linear equations from one similar problem to the next
+    :param system: keeps the factor of the linear equations from one similar problem to the next; without a factor,
+        up to 400 sweeps are tried first
     :raises ValueError: if it is no policy of the problem, or without discount and horizon never ends
     :raises ArithmeticError: if probability is lost on the way
     :return: of shape ``(n_actions, n_states)``
@@ -37,7 +40,9 @@ def occupancy(mdp: TabularMDP, policy: ArrayLike, *, system: PolicySystem | None
         return total
     bellman = Bellman.of(mdp, 0.0)
     system = PolicySystem() if system is None else system
-    visits = system.solve(bellman, table, mdp.initial, transposed=True)
+    visits = None if mdp.gamma == 1.0 or system.is_factored else _swept(bellman, table, mdp.initial)
+    if visits is None:
+        visits = system.solve(bellman, table, mdp.initial, transposed=True)
     lost = np.abs(visits - mdp.initial - bellman.propagate_back(table, visits)).sum() - min(0.0, visits.min())
     _require_conserved(lost / visits.sum())
     return table * visits
@@ -95,6 +100,22 @@ def soft_occupancy(mdp: TabularMDP, temperature: float, memory_limit: float = 1e
         for t in range(begin, end):
             total += mdp.gamma**t * forward.step(policies.pop())
     return SoftOccupancy(value, total)
+
+
+def _swept(bellman: Bellman, policy: NDArray[np.float64], initial: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """Return ``sum_k r_k`` with ``r_k+1 = gamma P_pi^T r_k`` and ``r_0 = initial``; None if 400 terms are not enough.
+
+    Once the shape of ``r_k`` stays the same, ``r_k+1 = q r_k``, the rest of the sum is that of a geometric series.
+    """
+    visits, term = np.zeros_like(initial), initial
+    for _ in range(_SWEEPS_FIRST):
+        following = bellman.propagate_back(policy, term)
+        ratio = following.sum() / term.sum()
+        if np.abs(following - ratio * term).sum() <= _PRECISION * (1.0 - ratio):  # of the flow, which starts with 1
+            rest: NDArray[np.float64] = term / (1.0 - ratio)
+            return visits + rest
+        visits, term = visits + term, following
+    return None
 
 
 def _values_at(bellman: Bellman, times: list[int], n_states: int) -> list[NDArray[np.float64]]:

@@ -24,6 +24,11 @@ class PolicySystem:
     def __init__(self) -> None:
         self._factor: Any = None
 
+    @property
+    def is_factored(self) -> bool:
+        """Whether there is a factor of some policy."""
+        return self._factor is not None
+
     def solve(
         self, bellman: Bellman, policy: NDArray[np.float64], right: NDArray[np.float64], transposed: bool = False
     ) -> NDArray[np.float64]:

@@ -34,8 +34,8 @@ def solve(
     :param mdp: the problem
     :param temperature: at least 0; 0: hard, the policy takes the best action
     :param solver: ``"finite_horizon"``: backward induction; ``"value_iteration"``; ``"newton"``: policy iteration with
-        sparse linear equations; ``"auto"``: the first with a horizon, the last without discount, else up to 400 sweeps
-        of value iteration and then Newton's method
+        sparse linear equations; ``"auto"``: the first with a horizon; the last without discount, or from the values
+        and the factor of a similar problem; else up to 400 sweeps of value iteration, and then Newton's method
     :param initial_values: to begin with, of shape ``(n_states,)``: those of a similar problem save most of the work
     :param system: keeps the factor of the linear equations from one similar problem to the next
     :param tolerance: of the values, relative to the largest one (or to 1)
@@ -54,7 +54,8 @@ def solve(
     bellman = Bellman.of(mdp, temperature)
     system = PolicySystem() if system is None else system
     start = _start(initial_values, mdp, bellman)
-    if solver == "auto" and mdp.gamma < 1.0:
+    is_warm = start is not None and system.is_factored  # a few Newton steps, and no new factor, are all it takes
+    if solver == "auto" and mdp.gamma < 1.0 and not is_warm:
         values, iterations, enough = discounted_sweeps(
             bellman, _or_zero(start, mdp), _can_end(mdp), tolerance, min(_SWEEPS_FIRST, max_iterations)
         )

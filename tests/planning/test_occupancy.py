@@ -78,14 +78,25 @@ def test_an_old_factor_serves_the_transposed_equations(random_mdp) -> None:
         np.testing.assert_allclose(occupancy(mdp, policy, system=system), occupancy(mdp, policy), rtol=1e-9, atol=1e-10)
 
 
+@pytest.mark.parametrize("ending", [0.0, 0.2])
+def test_sweeps_and_linear_equations_agree(random_mdp, grid, ending: float) -> None:
+    for mdp in (random_mdp(n_states=20, ending=ending, gamma=0.999), grid(gamma=0.999)):
+        policy = random_policy(0, *mdp.rewards.shape)
+        system = PolicySystem()
+        swept = occupancy(mdp, policy, system=system)
+        assert system.is_factored == (mdp.n_states == 36)  # a random walk on a grid mixes slowly
+        policy_evaluation(mdp, policy, system=system)
+        np.testing.assert_allclose(occupancy(mdp, policy, system=system), swept, rtol=1e-9)
+
+
 def test_lost_probability_is_an_error(random_mdp) -> None:
     class Careless(PolicySystem):
         def solve(self, bellman, policy, right, transposed=False):
             return 0.999 * super().solve(bellman, policy, right, transposed)
 
-    mdp = random_mdp()
+    mdp = random_mdp(n_states=2, n_actions=1).replace(transitions=[[0.0, 1.0], [1.0, 0.0]])  # sweeps go round
     with pytest.raises(ArithmeticError, match="probability was lost"):
-        occupancy(mdp, random_policy(0, 3, 4), system=Careless())
+        occupancy(mdp, np.ones((1, 2)), system=Careless())
 
 
 def test_horizons_are_asked_for(random_mdp) -> None:
