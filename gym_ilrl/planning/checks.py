@@ -98,17 +98,16 @@ def check_initial(initial: ArrayLike | None, terminal: NDArray[np.bool_]) -> NDA
 
 
 def unending(
-    matrix: Any, shape: tuple[int, ...], initial: NDArray[np.float64], terminal: NDArray[np.bool_]
+    matrix: Any, ending: NDArray[np.float64], initial: NDArray[np.float64], terminal: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
     """Return the states from which no ending can be reached; refuse them where the start leads to one.
 
     :param matrix: transitions in CSR form, row ``a * n_states + s``, without those into terminal states
-    :param shape: ``(n_actions, n_states)``
+    :param ending: of shape ``(n_actions, n_states)``
     :param initial: of shape ``(n_states,)``
     :param terminal: of shape ``(n_states,)``
     """
-    ending = 1.0 - np.asarray(matrix.sum(axis=1)).reshape(shape)
-    stranded: NDArray[np.bool_] = steps_to_end(matrix, np.where(ending > _TOLERANCE, ending, 0.0), terminal) < 0
+    stranded: NDArray[np.bool_] = steps_to_end(matrix, ending, terminal) < 0
     if not stranded.any():
         return stranded
     met = np.flatnonzero(stranded & reachable(matrix, initial))

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gym_ilrl.planning.bellman import Bellman, DivergenceError, mean_over_actions, one_hot
-from gym_ilrl.planning.policies import ending_actions, ends_surely
+from gym_ilrl.planning.policies import ending_actions, ends_surely, greedy_policy
 from gym_ilrl.planning.policy_system import PolicySystem
 from gym_ilrl.planning.tabular_mdp import TabularMDP
 
+_ROUNDING = 1e-9  # of a step, relative to the largest value, that can no longer shrink
 _UNBOUNDED = 1e10  # mean number of steps that no episode takes
 _NEVER = 1e-12  # probability of an action that is lost in rounding
 
@@ -39,6 +40,7 @@ def newton(
     :raises RuntimeError: if ``max_iterations`` are not enough
     :return: the values, and the number of steps
     """
+    size = np.inf
     reward = np.abs(bellman.rewards).max() + (np.log(len(bellman.rewards)) if bellman.soft else 0.0)
     for iteration in range(1, max_iterations + 1):
         q = bellman.q_values(values)
@@ -53,7 +55,8 @@ def newton(
         largest = np.abs(values).max()
         if bellman.gamma == 1.0 and not largest <= _UNBOUNDED * max(reward, 1.0):
             raise bellman.divergence()
-        if np.abs(step).max() <= tolerance * max(1.0, largest):
+        previous, size = size, np.abs(step).max() / max(1.0, largest)
+        if size <= tolerance or (size >= previous and size <= _ROUNDING):
             return values, iteration
     raise RuntimeError(f"Newton's method has not converged in {max_iterations} steps; raise max_iterations")
 
@@ -84,6 +87,9 @@ def goal_directed_newton(
         with suppress(DivergenceError):  # the policy against foreign values may as good as never end: the next one does
             return _ended(mdp, bellman, newton(bellman, start, system, tolerance, max_iterations))
     policy = one_hot(ending_actions(mdp), mdp.n_actions)
+    if start is not None:
+        greedy = one_hot(greedy_policy(mdp, start * bellman.unit), mdp.n_actions)
+        policy = greedy if ends_surely(mdp, greedy) else policy
     values = system.solve(bellman, policy, mean_over_actions(policy, bellman.rewards))
     return _ended(mdp, bellman, newton(bellman, values, system, tolerance, max_iterations, policy))
 

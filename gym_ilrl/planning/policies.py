@@ -82,6 +82,7 @@ def probabilities(mdp: TabularMDP, policy: ArrayLike) -> NDArray[np.float64]:
     require(table.shape == expected, "the shape of the policy", table.shape, f"{expected}")
     fine = (table >= 0.0).all() and (np.abs(table.sum(axis=-2) - 1.0) <= 1e-6).all()
     require(bool(fine), "policy", given, "probabilities that sum to 1 over the actions")
+    table = table / table.sum(axis=-2, keepdims=True)  # policies in single precision are welcome
     if mdp.is_goal_directed and not ends_surely(mdp, table):
         raise ValueError(
             "without discount and horizon the policy must end the episode from every state, and from some it never "

@@ -11,7 +11,7 @@ class Solution:
     """Values and policy of a planned problem.
 
     With a horizon ``H`` the arrays have one more axis in front, the time: ``values`` has ``H + 1`` rows, the last of
-    which is 0, and the others have ``H``.
+    which is 0, and the others have ``H``. In terminal states the value is 0 and soft policies are uniform.
 
     :param values: of shape ``(n_states,)``
     :param q_values: of shape ``(n_actions, n_states)``

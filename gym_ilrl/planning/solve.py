@@ -48,6 +48,7 @@ def solve(
     require(is_number(tolerance) and tolerance > 0.0, "tolerance", tolerance, "a positive number")
     require_positive_int("max_iterations", max_iterations)
     if mdp.horizon is not None:
+        require(initial_values is None, "initial_values", initial_values, "None, for the problem has a horizon")
         require(solver in ("auto", "finite_horizon"), "solver", solver, "finite_horizon, for the problem has a horizon")
         return backward_induction(mdp, temperature)
     require(solver != "finite_horizon", "solver", solver, "another one, for the problem has no horizon")

@@ -80,11 +80,11 @@ class TabularMDP:
         matrix.data /= np.repeat(totals, np.diff(matrix.indptr))
         _end_in(over, matrix, earned)
         start = check_initial(initial, over)
+        ends = _ending(matrix, earned.shape)
         if float(gamma) == 1.0 and horizon is None:
-            over |= unending(matrix, earned.shape, start, over)
+            over |= unending(matrix, ends, start, over)
             _end_in(over, matrix, earned)
-        ends = 1.0 - np.asarray(matrix.sum(axis=1)).reshape(earned.shape)
-        ends[ends < _ROUNDING] = 0.0
+            ends = _ending(matrix, earned.shape)
         for array in (matrix.data, matrix.indices, matrix.indptr, earned, ends, start, over):
             array.setflags(write=False)
         self.__dict__.update(transitions=matrix, rewards=earned, ending=ends, initial=start, terminal=over)
@@ -225,3 +225,10 @@ def _end_in(terminal: NDArray[np.bool_], matrix: Any, rewards: NDArray[np.float6
     matrix.data[leaving | terminal[matrix.indices]] = 0.0
     matrix.eliminate_zeros()
     rewards[:, terminal] = 0.0
+
+
+def _ending(matrix: Any, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Return what the rows of a model lack to 1."""
+    ending: NDArray[np.float64] = 1.0 - np.asarray(matrix.sum(axis=1)).reshape(shape)
+    ending[ending < _ROUNDING] = 0.0
+    return ending

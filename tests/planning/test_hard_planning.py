@@ -14,6 +14,7 @@ from gym_ilrl.planning import (
     TabularMDP,
     backward_induction,
     greedy_policy,
+    occupancy,
     policy_evaluation,
     solve,
 )
@@ -144,6 +145,13 @@ def test_policy_evaluation_is_the_dense_solution(random_mdp, gamma: float) -> No
     np.testing.assert_allclose(policy_evaluation(mdp, np.array([2, 0, 1, 0])), value_of(mdp, [2, 0, 1, 0]), atol=1e-12)
 
 
+def test_policies_in_single_precision_are_welcome(random_mdp) -> None:
+    policy = np.random.default_rng(1).dirichlet(np.ones(3), size=4).T
+    for mdp in (random_mdp(gamma=0.999), random_mdp(horizon=50)):
+        visits = occupancy(mdp, policy.astype(np.float32))
+        np.testing.assert_allclose(visits, occupancy(mdp, policy), rtol=1e-5)
+
+
 def test_what_is_no_policy_is_refused(random_mdp) -> None:
     mdp = random_mdp()
     for policy, message in [
@@ -172,5 +180,7 @@ def test_solvers_are_refused_where_they_do_not_apply(random_mdp) -> None:
         solve(random_mdp(), temperature=-1.0)
     with pytest.raises(ValueError, match="initial_values must be finite"):
         solve(random_mdp(), initial_values=[0.0])
+    with pytest.raises(ValueError, match="initial_values must be None"):
+        solve(random_mdp(horizon=3), initial_values=np.zeros(4))
     with pytest.raises(RuntimeError, match="not converged in 3 sweeps"):
         solve(random_mdp(), solver="value_iteration", max_iterations=3)

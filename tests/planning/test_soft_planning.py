@@ -161,6 +161,12 @@ def test_high_temperature_makes_actions_uniform(random_mdp) -> None:
     np.testing.assert_allclose(solve(random_mdp(), 1e5).policy, 1 / 3, atol=1e-4)
 
 
+def test_tolerances_below_rounding_are_met_as_well_as_can_be(grid) -> None:
+    mdp = grid(gamma=0.999)
+    best, exact = solve(mdp, 0.1, "newton", tolerance=1e-30, max_iterations=50), solve(mdp, 0.1, "newton")
+    np.testing.assert_allclose(best.values, exact.values, rtol=1e-10)
+
+
 def test_huge_rewards_do_not_overflow(random_mdp) -> None:
     mdp = random_mdp()
     small, large = solve(mdp, 1e-3), solve(mdp.replace(rewards=1e6 * mdp.rewards), 1e3)
