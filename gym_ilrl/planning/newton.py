@@ -16,7 +16,6 @@ from gym_ilrl.planning.policy_system import PolicySystem
 from gym_ilrl.planning.tabular_mdp import TabularMDP
 
 _ROUNDING = 1e-9  # of a step, relative to the largest value, that can no longer shrink
-_UNBOUNDED = 1e10  # mean number of steps that no episode takes
 _NEVER = 1e-12  # probability of an action that is lost in rounding
 
 
@@ -41,7 +40,6 @@ def newton(
     :return: the values, and the number of steps
     """
     size = np.inf
-    reward = np.abs(bellman.rewards).max() + (np.log(len(bellman.rewards)) if bellman.soft else 0.0)
     for iteration in range(1, max_iterations + 1):
         q = bellman.q_values(values)
         backup, policy = bellman.improve(q, policy)
@@ -53,7 +51,7 @@ def newton(
             raise bellman.divergence() from error
         values = values + step
         largest = np.abs(values).max()
-        if bellman.gamma == 1.0 and not largest <= _UNBOUNDED * max(reward, 1.0):
+        if not np.isfinite(largest):
             raise bellman.divergence()
         previous, size = size, np.abs(step).max() / max(1.0, largest)
         if size <= tolerance or (size >= previous and size <= _ROUNDING):

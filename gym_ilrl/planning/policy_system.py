@@ -51,6 +51,7 @@ class PolicySystem:
             raise ZeroDivisionError("the equations of the policy are singular to working precision")
         return solution
 
+    @np.errstate(over="ignore", invalid="ignore")  # a singular factor overflows; that is seen in the residual
     def _refined(
         self, bellman: Bellman, policy: NDArray[np.float64], right: NDArray[np.float64], transposed: bool
     ) -> NDArray[np.float64] | None:

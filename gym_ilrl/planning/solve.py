@@ -106,7 +106,6 @@ def _start(initial_values: ArrayLike | None, mdp: TabularMDP, bellman: Bellman) 
     start = np.array(initial_values, dtype=np.float64)
     fits = start.shape == (mdp.n_states,) and bool(np.isfinite(start).all())
     require(fits, "initial_values", initial_values, f"finite, of shape {(mdp.n_states,)}")
-    start[mdp.terminal] = 0.0
     return start / bellman.unit
 
 

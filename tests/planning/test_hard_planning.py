@@ -128,6 +128,19 @@ def test_among_equal_actions_the_policy_takes_one_that_ends(solver: str) -> None
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
+def test_a_farther_goal_that_pays_more_is_found_past_free_loops(solver: str) -> None:
+    # a corridor whose left end pays 1 and whose right end pays 2; actions stay, go left, go right, and cost nothing
+    def outcomes(state: int, action: int):
+        place = state + (0, -1, 1)[action]
+        return [(1.0, min(max(place, 0), 8), float(place == -1) + 2.0 * (place == 9), place in (-1, 9))]
+
+    mdp = TabularMDP.from_function(outcomes, 9, 3, gamma=1.0)
+    solution = solve(mdp, solver=solver)
+    np.testing.assert_allclose(solution.values, 2.0)
+    np.testing.assert_array_equal(solution.actions, 2)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
 def test_a_loop_that_pays_is_refused(solver: str) -> None:
     stay_or_end = {0: [(1.0, 0, 0.5, False)], 1: [(1.0, 0, 3.0, True)]}
     mdp = TabularMDP.from_function(lambda s, a: stay_or_end[a], 1, 2, gamma=1.0)

@@ -70,6 +70,20 @@ def test_entering_a_terminal_state_ends_the_episode_and_its_reward_counts() -> N
     np.testing.assert_array_equal(mdp.initial, [1.0, 0.0])
 
 
+def test_a_start_that_ends_at_once_is_not_terminal() -> None:
+    bandit = TabularMDP.from_function(lambda s, a: [(1.0, 0, float(a), True)], 1, 3, initial=[1.0])
+    np.testing.assert_array_equal(bandit.terminal, [False])
+    np.testing.assert_array_equal(bandit.rewards.ravel(), [0.0, 1.0, 2.0])
+    np.testing.assert_array_equal(TabularMDP.from_function(lambda s, a: [(1.0, 0, 1.0, True)], 1, 1).terminal, [False])
+
+
+def test_single_precision_is_welcome_and_made_exact() -> None:
+    transitions, rewards = dense(n_states=7)
+    mdp = TabularMDP.from_arrays(transitions.astype(np.float32), rewards)
+    np.testing.assert_allclose(mdp.transitions.sum(axis=1), 1.0, rtol=1e-15)
+    np.testing.assert_array_equal(mdp.ending, 0.0)
+
+
 def test_toy_text_model_is_read_as_it_is() -> None:
     env = gym.make("FrozenLake-v1", map_name="8x8")
     mdp = TabularMDP.from_env(env)
