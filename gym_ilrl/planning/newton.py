@@ -19,6 +19,7 @@ _ROUNDING = 1e-9  # of a step, relative to the largest value, that can no longer
 _NEVER = 1e-12  # probability of an action that is lost in rounding
 
 
+@np.errstate(over="ignore", invalid="ignore")  # diverging values overflow; they are refused
 def newton(
     bellman: Bellman,
     values: NDArray[np.float64],

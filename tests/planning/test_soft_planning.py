@@ -206,6 +206,14 @@ def test_warm_starts_and_old_factors_change_the_work_and_not_the_result(grid) ->
         np.testing.assert_allclose(solve(goal, initial_values=start).values, solve(goal).values, atol=1e-9)
 
 
+def test_auto_takes_the_old_factor_where_there_is_one(random_mdp) -> None:
+    mdp, system = random_mdp(n_states=20), PolicySystem()
+    first = solve(mdp, 0.5, system=system)
+    assert (first.solver, system.is_factored) == ("value_iteration", False)  # random graphs mix fast
+    policy_evaluation(mdp, first.policy, system=system)
+    assert solve(mdp, 0.5, initial_values=first.values, system=system).solver == "newton"
+
+
 @pytest.mark.parametrize("temperature", [0.0, 0.5])
 @pytest.mark.parametrize("horizon", [1, 2, 7, 9, 10])
 def test_checkpoints_change_nothing(random_mdp, horizon: int, temperature: float) -> None:
