@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gym_ilrl.arguments import is_number, is_whole, require
-from gym_ilrl.planning.reachability import reachable, steps_to_end
 
 _TOLERANCE = 1e-6  # of a sum of probabilities: single precision is welcome
 
@@ -95,28 +94,6 @@ def check_initial(initial: ArrayLike | None, terminal: NDArray[np.bool_]) -> NDA
         raise ValueError(f"state {wrong[0]} is terminal, and an episode cannot start there; take it out of initial")
     start /= start.sum()
     return start
-
-
-def unending(
-    matrix: Any, ending: NDArray[np.float64], initial: NDArray[np.float64], terminal: NDArray[np.bool_]
-) -> NDArray[np.bool_]:
-    """Return the states from which no ending can be reached; refuse them where the start leads to one.
-
-    :param matrix: transitions in CSR form, row ``a * n_states + s``, without those into terminal states
-    :param ending: of shape ``(n_actions, n_states)``
-    :param initial: of shape ``(n_states,)``
-    :param terminal: of shape ``(n_states,)``
-    """
-    stranded: NDArray[np.bool_] = steps_to_end(matrix, ending, terminal) < 0
-    if not stranded.any():
-        return stranded
-    met = np.flatnonzero(stranded & reachable(matrix, initial))
-    if len(met):
-        raise ValueError(
-            f"without discount and horizon episodes must be able to end, and from state {met[0]} none can: give "
-            "terminal states, gamma < 1 or a horizon"
-        )
-    return stranded
 
 
 def _refuse_probability(row: Any, n_states: int, probability: float) -> None:

@@ -13,15 +13,14 @@ from gym_ilrl.planning.checks import (
     check_rewards,
     check_rows,
     filled,
-    unending,
 )
+from gym_ilrl.planning.endings import end_in, ending_of, unending
 from gym_ilrl.planning.environment_model import arguments_of
 from gym_ilrl.planning.layouts import action_major, by_successors, expected_rewards, stacked
 from gym_ilrl.planning.outcomes import OutcomeFunction, by_outcomes
 from gym_ilrl.planning.reachability import steps_to_end
 
 _ARGUMENTS = ("transitions", "rewards", "ending", "initial", "terminal", "gamma", "horizon")
-_ROUNDING = 1e-12  # of a sum of probabilities
 
 
 class TabularMDP:
@@ -78,13 +77,13 @@ class TabularMDP:
         totals = check_rows(matrix, ends.ravel(), np.tile(~over, n_actions))
         check_rewards(earned, over)
         matrix.data /= np.repeat(totals, np.diff(matrix.indptr))
-        _end_in(over, matrix, earned)
+        end_in(over, matrix, earned)
         start = check_initial(initial, over)
-        ends = _ending(matrix, earned.shape)
+        ends = ending_of(matrix, earned.shape)
         if float(gamma) == 1.0 and horizon is None:
             over |= unending(matrix, ends, start, over)
-            _end_in(over, matrix, earned)
-            ends = _ending(matrix, earned.shape)
+            end_in(over, matrix, earned)
+            ends = ending_of(matrix, earned.shape)
         for array in (matrix.data, matrix.indices, matrix.indptr, earned, ends, start, over):
             array.setflags(write=False)
         self.__dict__.update(transitions=matrix, rewards=earned, ending=ends, initial=start, terminal=over)
@@ -188,6 +187,16 @@ class TabularMDP:
 
         :param changes: arguments of the class
         """
+        if set(changes) == {
+            "rewards"
+        }:  # the checked and reduced transitions are shared, and so is what follows of them
+            rewards = filled(changes["rewards"], self.rewards.shape, "rewards", 0.0)
+            check_rewards(rewards, self.terminal)
+            rewards[:, self.terminal] = 0.0
+            rewards.setflags(write=False)
+            other = object.__new__(type(self))
+            other.__dict__.update(self.__dict__, rewards=rewards)
+            return other
         kept = {name: getattr(self, name) for name in _ARGUMENTS}
         return type(self)(**{**kept, **changes})
 
@@ -217,18 +226,3 @@ class TabularMDP:
     def __repr__(self) -> str:
         limit = "" if self.horizon is None else f", horizon={self.horizon}"
         return f"TabularMDP(n_states={self.n_states}, n_actions={self.n_actions}, gamma={self.gamma:g}{limit})"
-
-
-def _end_in(terminal: NDArray[np.bool_], matrix: Any, rewards: NDArray[np.float64]) -> None:
-    """Take the rows of terminal states, and the probability of entering them, out of a model."""
-    leaving = np.repeat(np.tile(terminal, len(rewards)), np.diff(matrix.indptr))
-    matrix.data[leaving | terminal[matrix.indices]] = 0.0
-    matrix.eliminate_zeros()
-    rewards[:, terminal] = 0.0
-
-
-def _ending(matrix: Any, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Return what the rows of a model lack to 1."""
-    ending: NDArray[np.float64] = 1.0 - np.asarray(matrix.sum(axis=1)).reshape(shape)
-    ending[ending < _ROUNDING] = 0.0
-    return ending

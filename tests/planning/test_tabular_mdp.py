@@ -130,6 +130,20 @@ def test_a_model_does_not_change() -> None:
     assert repr(other) == "TabularMDP(n_states=5, n_actions=3, gamma=0.9, horizon=4)"
 
 
+def test_other_rewards_share_the_transitions() -> None:
+    maze = TabularMDP.from_env(gym.make("ilrl/GridMaze-v0"), gamma=1.0)
+    rewards = np.random.default_rng(0).normal(size=maze.rewards.shape)
+    other = maze.replace(rewards=rewards)
+    assert other.transitions is maze.transitions
+    same(other, maze.replace(rewards=rewards, gamma=1.0))
+    assert maze.rewards.max() < 1.0 == other.gamma
+    with pytest.raises(ValueError, match="shape of rewards"):
+        maze.replace(rewards=rewards[:2])
+    rewards[1, 2] = np.nan
+    with pytest.raises(ValueError, match="action 1 in state 2 is nan"):
+        maze.replace(rewards=rewards)
+
+
 def test_replacing_keeps_terminal_states() -> None:
     mdp = TabularMDP.from_env(gym.make("CliffWalking-v1" if "CliffWalking-v1" in gym.registry else "CliffWalking-v0"))
     same(mdp, mdp.replace(gamma=0.5))
