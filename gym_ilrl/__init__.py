@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from gym_ilrl.experts.registry import expert as expert
     from gym_ilrl.experts.registry import register_expert as register_expert
     from gym_ilrl.losses.imitation import imitation_loss as imitation_loss
+    from gym_ilrl.planning.tabular_mdp import TabularMDP as TabularMDP
     from gym_ilrl.vec_env import make_vec_env as make_vec_env
 
 __version__ = "0.1.0"
@@ -55,6 +56,7 @@ _MODULE_OF = {
     "Demonstrations": "gym_ilrl.data.demonstrations",
     "Episode": "gym_ilrl.data.episode",
     "REINFORCE": "gym_ilrl.algorithms.reinforce",
+    "TabularMDP": "gym_ilrl.planning.tabular_mdp",
     "collect": "gym_ilrl.data.collect",
     "expert": "gym_ilrl.experts.registry",
     "imitation_loss": "gym_ilrl.losses.imitation",
@@ -75,6 +77,7 @@ _PACKAGES = (
     "experts",
     "interop",
     "losses",
+    "planning",
     "policies",
     "supervised",
     "wrappers",

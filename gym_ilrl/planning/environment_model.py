@@ -1,0 +1,43 @@
+"""The model of an environment that publishes it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import gymnasium as gym
+from numpy.typing import ArrayLike
+
+from gym_ilrl.planning.outcomes import Outcome, by_outcomes
+
+_ARRAYS = ("transition_matrix", "reward", "initial_distribution", "terminal")
+
+
+def arguments_of(env: gym.Env[Any, Any]) -> dict[str, Any]:
+    """Return transitions, rewards, start and ends of an environment, as :class:`TabularMDP` takes them.
+
+    :param env: as in :meth:`TabularMDP.from_env`
+    :raises ValueError: if the environment publishes no model
+    """
+    unwrapped = env.unwrapped
+    if all(hasattr(unwrapped, name) for name in _ARRAYS):
+        matrix, rewards, initial, terminal = (getattr(unwrapped, name) for name in _ARRAYS)
+        return {"transitions": matrix, "rewards": rewards, "initial": initial, "terminal": terminal}
+    if not hasattr(unwrapped, "P"):
+        raise ValueError(
+            f"{type(unwrapped).__name__} publishes no model: TabularMDP.from_env needs env.unwrapped.P, as Gymnasium's "
+            f"toy-text environments have it, or {', '.join(_ARRAYS)}; see also TabularMDP.from_arrays"
+        )
+    return _toy_text(unwrapped.P, getattr(unwrapped, "initial_state_distrib", None))
+
+
+def _toy_text(P: Mapping[int, Mapping[int, Sequence[Outcome]]], initial: ArrayLike | None) -> dict[str, Any]:
+    n_states = len(P)
+    if n_states == 0 or set(P) != set(range(n_states)):
+        raise ValueError(f"P must have one entry for each state 0, 1, ..., {n_states - 1}, and its keys are {list(P)}")
+    n_actions = len(P[0])
+    for state in range(n_states):
+        if n_actions == 0 or set(P[state]) != set(range(n_actions)):
+            raise ValueError(
+                f"P[{state}] must have one entry for each action 0, 1, ..., {n_actions - 1} as P[0] has, and has "
+                f"{sorted(P[state])}"
+            )
+    return by_outcomes(lambda state, action: P[state][action], n_states, n_actions, initial)
