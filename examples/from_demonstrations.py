@@ -75,7 +75,8 @@ def build(name: str, seed: int, demonstrations):
     settings = {**PPO_SETTINGS, "seed": seed}
     n_epochs, batch_size = 100, 64
     if name == "PPOfD":
-        return PPOfD("MlpPolicy", mazes(8), demonstrations=demonstrations, pretrain_epochs=n_epochs, **settings)
+        parts = {"demonstrations": demonstrations, "pretrain_epochs": n_epochs, "critic_warmup": 10_000}
+        return PPOfD("MlpPolicy", mazes(8), **parts, **settings)
     if name == "BC":
         adam = {"optimizer_kwargs": {"eps": 1e-8}}  # as in PPOfD's pretraining; that of PPO's policies is 1e-5
         cloned = BC("MlpPolicy", None, 1e-3, batch_size, demonstrations, policy_kwargs=adam, seed=seed, device="cpu")
