@@ -45,12 +45,26 @@ def write(path: Path, demos: "Demonstrations") -> None:
             _write_npz(temporary, demos)
             temporary.replace(path)
         else:
-            if path.exists() and not (path / _HEADER).exists():
+            if _is_something_else(path):
                 raise ValueError(f"{path} exists and is no directory of demonstrations; choose another name")
             _write_directory(temporary, demos)
             _replace_directory(temporary, path)
     finally:
         temporary.unlink(missing_ok=True) if path.suffix else shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _is_something_else(path: Path) -> bool:
+    """Tell whether what is at ``path`` are no demonstrations, unless another writer replaces it while we look."""
+    seen = _identity(path)
+    return seen is not None and not (path / _HEADER).exists() and _identity(path) == seen
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def read(path: Path, mmap: bool) -> dict[str, Any]:
