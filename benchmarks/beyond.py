@@ -9,11 +9,11 @@ import numpy as np
 import torch as th
 from stable_baselines3 import PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import VecEnv
 
 from benchmarks.curves import draw
+from benchmarks.evaluations import EvenEvaluations
 from benchmarks.harness import Report, main
 from gym_ilrl import BC, DAgger, Demonstrations, PPOfD, collect, make_vec_env
 from gym_ilrl.experts.sparse_point_maze import SparsePointMazeExpert
@@ -45,22 +45,12 @@ def demonstrations(thrust: float, n_episodes: int) -> Demonstrations:
     return collect(expert(thrust), make(DEMONSTRATION_SEED, 1), n_episodes=n_episodes, seed=DEMONSTRATION_SEED)
 
 
-class Evaluate(BaseCallback):
+class Evaluate(EvenEvaluations):
     """Evaluates the policy at even intervals."""
 
     def __init__(self, every: int) -> None:
-        super().__init__()
-        self.every = every
+        super().__init__(every)
         self.env = make(EVALUATION_SEED, 5)
-        self.curve: list[tuple[int, float]] = []
-
-    def _on_step(self) -> bool:
-        if self.num_timesteps >= len(self.curve) * self.every:
-            self.evaluate()
-        return True
-
-    def _on_training_end(self) -> None:
-        self.evaluate()
 
     def evaluate(self) -> None:
         """Append the mean return of the deterministic policy."""

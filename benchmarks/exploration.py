@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import torch as th
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.evaluation import evaluate_policy
 
 from benchmarks.curves import draw
+from benchmarks.evaluations import EvenEvaluations
 from benchmarks.exploration_tasks import DEMONSTRATION_SEED, N_DEMONSTRATIONS, TASKS
 from benchmarks.harness import Report, main
 from gym_ilrl import BC
@@ -31,22 +31,13 @@ and the latter two the same {N_DEMONSTRATIONS} episodes of the environment's exp
 the goal in at least half of its episodes; "solved at the end" those where the last one did in at least 90 %."""
 
 
-class Evaluate(BaseCallback):
+class Evaluate(EvenEvaluations):
     """Evaluates the policy at even intervals, the first time before any reinforcement learning."""
 
     def __init__(self, task: str, every: int) -> None:
-        super().__init__()
-        self.task, self.every = TASKS[task], every
+        super().__init__(every)
+        self.task = TASKS[task]
         self.env = self.task.make(EVALUATION_SEED, 5)
-        self.curve: list[tuple[int, float, float]] = []
-
-    def _on_step(self) -> bool:
-        if self.num_timesteps >= len(self.curve) * self.every:
-            self.evaluate()
-        return True
-
-    def _on_training_end(self) -> None:
-        self.evaluate()
 
     def evaluate(self) -> None:
         """Append the share of successes and the mean return of the deterministic policy."""

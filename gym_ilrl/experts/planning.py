@@ -101,7 +101,7 @@ def continuing_transitions(P: ToyTextModel) -> tuple[sparse.csr_matrix, NDArray[
     :return: transitions of shape ``(n_actions * n_states, n_states)``, row ``a * n_states + s``, whose rows sum to the
         probability that the episode goes on; and expected rewards of shape ``(n_actions, n_states)``
     """
-    n_states, n_actions = _size(P)
+    n_states, n_actions = model_size(P)
     rows = np.array(
         [(a * n_states + s, *outcome) for s in range(n_states) for a in range(n_actions) for outcome in P[s][a]],
         dtype=np.float64,
@@ -119,7 +119,12 @@ def continuing_transitions(P: ToyTextModel) -> tuple[sparse.csr_matrix, NDArray[
     return transitions, expected.reshape(n_actions, n_states)
 
 
-def _size(P: ToyTextModel) -> tuple[int, int]:
+def model_size(P: ToyTextModel) -> tuple[int, int]:
+    """Return the numbers of states and of actions of a toy-text model.
+
+    :param P: ``P[state][action]`` lists the outcomes
+    :raises ValueError: if a state or an action is missing, naming it
+    """
     n_states = len(P)
     if n_states == 0 or set(P) != set(range(n_states)):
         raise ValueError(f"P must have one entry for each state 0, 1, ..., {n_states - 1}, and its keys are {list(P)}")

@@ -6,6 +6,7 @@ from typing import Any
 import gymnasium as gym
 from numpy.typing import ArrayLike
 
+from gym_ilrl.experts.planning import model_size
 from gym_ilrl.planning.outcomes import Outcome, by_outcomes
 
 _ARRAYS = ("transition_matrix", "reward", "initial_distribution", "terminal")
@@ -30,14 +31,5 @@ def arguments_of(env: gym.Env[Any, Any]) -> dict[str, Any]:
 
 
 def _toy_text(P: Mapping[int, Mapping[int, Sequence[Outcome]]], initial: ArrayLike | None) -> dict[str, Any]:
-    n_states = len(P)
-    if n_states == 0 or set(P) != set(range(n_states)):
-        raise ValueError(f"P must have one entry for each state 0, 1, ..., {n_states - 1}, and its keys are {list(P)}")
-    n_actions = len(P[0])
-    for state in range(n_states):
-        if n_actions == 0 or set(P[state]) != set(range(n_actions)):
-            raise ValueError(
-                f"P[{state}] must have one entry for each action 0, 1, ..., {n_actions - 1} as P[0] has, and has "
-                f"{sorted(P[state])}"
-            )
+    n_states, n_actions = model_size(P)
     return by_outcomes(lambda state, action: P[state][action], n_states, n_actions, initial)
