@@ -76,9 +76,12 @@ _PACKAGES = (
     "envs",
     "experts",
     "interop",
+    "irl",
     "losses",
     "planning",
+    "plots",
     "policies",
+    "rewards",
     "supervised",
     "wrappers",
 )

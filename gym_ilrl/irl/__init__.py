@@ -1,0 +1,1 @@
+"""Inverse reinforcement learning with known dynamics: what demonstrations say, objectives, optimisers; only numpy."""

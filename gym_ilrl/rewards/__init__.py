@@ -1,0 +1,1 @@
+"""Reward models: tables, linear in features, neural networks."""
