@@ -38,14 +38,29 @@ def occupancy(mdp: TabularMDP, policy: ArrayLike, *, system: PolicySystem | None
         discounts = mdp.gamma ** np.arange(mdp.horizon)
         total: NDArray[np.float64] = np.tensordot(discounts, visitation(mdp, table), 1)
         return total
-    bellman = Bellman.of(mdp, 0.0)
-    system = PolicySystem() if system is None else system
-    visits = None if mdp.gamma == 1.0 or system.is_factored else _swept(bellman, table, mdp.initial)
+    return table * flow(Bellman.of(mdp, 0.0), table, mdp.initial, PolicySystem() if system is None else system)
+
+
+def flow(
+    bellman: Bellman, policy: NDArray[np.float64], source: NDArray[np.float64], system: PolicySystem
+) -> NDArray[np.float64]:
+    """Return how much passes each state, discounted, where ``source`` enters: ``d = source + gamma P_pi^T d``.
+
+    :param bellman: of a problem without horizon
+    :param policy: probabilities, of shape ``(n_actions, n_states)``
+    :param source: of shape ``(n_states,)``; may be negative in some states
+    :param system: solves the linear equations; without a factor and with a discount, sweeps are tried first
+    :raises ArithmeticError: if a part of it is lost on the way
+    :return: of shape ``(n_states,)``
+    """
+    visits = None if bellman.gamma == 1.0 or system.is_factored else _swept_signed(bellman, policy, source)
     if visits is None:
-        visits = system.solve(bellman, table, mdp.initial, transposed=True)
-    lost = np.abs(visits - mdp.initial - bellman.propagate_back(table, visits)).sum() - min(0.0, visits.min())
-    _require_conserved(lost / visits.sum())
-    return table * visits
+        visits = system.solve(bellman, policy, source, transposed=True)
+    lost = np.abs(visits - source - bellman.propagate_back(policy, visits)).sum()
+    if (source >= 0.0).all():
+        lost -= min(0.0, visits.min())
+    _require_conserved(lost / max(np.abs(visits).sum(), np.finfo(np.float64).tiny))
+    return visits
 
 
 def visitation(mdp: TabularMDP, policy: ArrayLike) -> NDArray[np.float64]:
@@ -100,6 +115,21 @@ def soft_occupancy(mdp: TabularMDP, temperature: float, memory_limit: float = 1e
         for t in range(begin, end):
             total += mdp.gamma**t * forward.step(policies.pop())
     return SoftOccupancy(value, total)
+
+
+def _swept_signed(
+    bellman: Bellman, policy: NDArray[np.float64], source: NDArray[np.float64]
+) -> NDArray[np.float64] | None:
+    visits = np.zeros_like(source)
+    for sign in (1.0, -1.0):
+        part = np.maximum(sign * source, 0.0)
+        total = part.sum()
+        if total > 0.0:
+            swept = _swept(bellman, policy, part / total)
+            if swept is None:
+                return None
+            visits += sign * total * swept
+    return visits
 
 
 def _swept(bellman: Bellman, policy: NDArray[np.float64], initial: NDArray[np.float64]) -> NDArray[np.float64] | None:
