@@ -8,21 +8,21 @@ from gym_ilrl.envs.raster import blank, disc, rectangle, segment
 
 _TARGET = 480  # pixels, about, along each side
 _MARGIN = 8
-_FLOOR, _CHECKER, _WALL = (248, 246, 240), (242, 239, 230), (52, 60, 76)
+_FLOOR, _CHECKER, _WALL, _CLIFF = (248, 246, 240), (242, 239, 230), (52, 60, 76), (150, 104, 84)
 _START, _GOAL, _FLAG, _AGENT, _SHADOW = (206, 222, 240), (208, 234, 200), (38, 128, 64), (28, 96, 168), (214, 211, 202)
 
 
 def draw(layout: GridLayout, start: int, goal: int, agent: int) -> NDArray[np.uint8]:
-    """Return a square picture, of about 480 pixels a side or 4 pixels a cell if that is more.
+    """Return a picture whose longer side has about 480 pixels, or 4 pixels a cell if that is more.
 
     :param layout: which cells are joined
     :param start: index of the start cell
     :param goal: index of the goal cell
     :param agent: index of the cell that the agent is in
     """
-    cell = max(_TARGET // layout.size, 4)
-    side = cell * layout.size + 2 * _MARGIN
-    picture = blank(side, side, _WALL)
+    cell = max(_TARGET // max(layout.shape), 4)
+    height, width = (cell * length + 2 * _MARGIN for length in layout.shape)
+    picture = blank(width, height, _WALL)
     _draw_floor(picture, layout, cell, {start: _START, goal: _GOAL})
     _draw_walls(picture, layout, cell)
     left, top = _corner(goal, layout, cell)
@@ -34,39 +34,43 @@ def draw(layout: GridLayout, start: int, goal: int, agent: int) -> NDArray[np.ui
 
 
 def write(layout: GridLayout, start: int, goal: int, agent: int) -> str:
-    """Return the maze in text: ``@`` the agent, ``S`` the start, ``G`` the goal.
+    """Return the maze in text: ``@`` the agent, ``S`` the start, ``G`` the goal, ``C`` cliff, ``###`` wall.
 
     :param layout: which cells are joined
     :param start: index of the start cell
     :param goal: index of the goal cell
     :param agent: index of the cell that the agent is in
     """
-    size = layout.size
-    grid = np.full((2 * size + 1, 4 * size + 1), " ")
+    rows, columns = layout.shape
+    grid = np.full((2 * rows + 1, 4 * columns + 1), " ")
     grid[::2, ::4] = "+"
     for shift in (1, 2, 3):
         grid[::2, shift::4] = "-"
         grid[2:-1:2, shift::4][layout.down] = " "
     grid[1::2, ::4] = "|"
     grid[1::2, 4:-1:4][layout.right] = " "
+    for shift in (1, 2, 3):
+        grid[1::2, shift::4][layout.solid] = "#"
+    grid[1::2, 2::4][layout.cliff] = "C"
     for index, mark in ((start, "S"), (goal, "G"), (agent, "@")):
-        row, column = divmod(index, size)
+        row, column = divmod(index, columns)
         grid[2 * row + 1, 4 * column + 2] = mark
     return "\n".join("".join(line) for line in grid) + "\n"
 
 
 def _corner(index: int, layout: GridLayout, cell: int) -> tuple[int, int]:
-    row, column = divmod(index, layout.size)
+    row, column = divmod(index, layout.shape[1])
     return _MARGIN + column * cell, _MARGIN + row * cell
 
 
 def _draw_floor(
     picture: NDArray[np.uint8], layout: GridLayout, cell: int, special: dict[int, tuple[int, int, int]]
 ) -> None:
-    row, column = np.indices((layout.size, layout.size))
+    row, column = np.indices(layout.shape)
     colors = np.where(((row + column) % 2 == 0)[..., None], _FLOOR, _CHECKER).astype(np.uint8)
+    colors[layout.solid], colors[layout.cliff] = _WALL, _CLIFF
     for index, color in special.items():
-        colors[divmod(index, layout.size)] = color
+        colors[divmod(index, layout.shape[1])] = color
     picture[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN] = colors.repeat(cell, axis=0).repeat(cell, axis=1)
 
 

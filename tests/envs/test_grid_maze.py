@@ -8,17 +8,23 @@ import pytest
 from gymnasium.envs.registration import EnvSpec
 
 import gym_ilrl  # noqa: F401
-from gym_ilrl.envs.grid_layouts import LAYOUTS, generate_layout
+from gym_ilrl.envs.grid_layouts import generate_layout
 from gym_ilrl.envs.grid_maze import GridMazeDynamics
 from gym_ilrl.envs.grid_viewer import draw, write
 from gym_ilrl.experts.grid_maze import GridMazeExpert
 
+LAYOUTS = ("maze", "rooms", "open")  # from the upper left corner to the lower right one
 CONFIGURATIONS = [
     {},
     {"size": 2, "layout": "maze"},
     {"size": 5, "layout": "rooms", "layout_seed": 4, "slip": 0.5},
     {"size": 4, "layout": "open", "slip": 0.0},
     {"size": 6, "layout": "maze", "layout_seed": 9, "slip": 1.0},
+    {"size": 5, "wind": 0.3},
+    {"size": 4, "layout": "open", "slip": 0.2, "wind": 1.0, "wind_direction": "right"},
+    {"size": 5, "layout": "spiral", "wind": 0.5, "wind_direction": "left"},
+    {"size": 4, "layout": "cliff", "slip": 0.0, "wind": 0.25, "wind_direction": "down"},
+    {"layout": ["S #G", "  # ", "# C ", "    ", " # C"], "slip": 0.3, "wind": 0.2},
 ]
 
 
@@ -29,13 +35,13 @@ def make(**kwargs):
 def neighbours(text):
     """Read, off the maze in text, where left, down, right and up lead from each cell: ``[(4 cells), ...]``."""
     lines = text.splitlines()
-    size = len(lines) // 2
+    rows, columns = len(lines) // 2, len(lines[0]) // 4
     table = []
-    for cell in range(size * size):
-        row, column = divmod(cell, size)
+    for cell in range(rows * columns):
+        row, column = divmod(cell, columns)
         y, x = 2 * row + 1, 4 * column + 2
         free = (lines[y][x - 2] == " ", lines[y + 1][x] == " ", lines[y][x + 2] == " ", lines[y - 1][x] == " ")
-        steps = (-1, size, 1, -size)
+        steps = (-1, columns, 1, -columns)
         table.append([cell + step if is_free else cell for step, is_free in zip(steps, free, strict=True)])
     return table
 
@@ -52,18 +58,29 @@ def distances(table, start):
     return found
 
 
-def expected_model(env, slip):
+def special_cells(text):
+    """Read start, goal and the cells that end the episode off a maze in text whose agent is on its start."""
+    marks = [line[2::4] for line in text.splitlines()[1::2]]
+    joined = "".join(marks)
+    return joined.index("@"), joined.index("G"), {cell for cell, mark in enumerate(joined) if mark in "GC"}
+
+
+def expected_model(env, slip=0.1, wind=0.0, wind_direction="up", **_):
     """Arrival probabilities ``{(cell, action): {to: probability}}`` from the text and the docstring."""
-    goal = env.observation_space.n - 1
-    table = neighbours(write(env.dynamics.layout, 0, goal, 0))
+    layout = env.dynamics.layout
+    text = write(layout, layout.start, layout.goal, layout.start)
+    table, over = neighbours(text), special_cells(text)[2]
+    gust = ["left", "down", "right", "up"].index(wind_direction)
     model = {}
-    for cell in range(goal + 1):
+    for cell in range(len(table)):
         for action in range(4):
             arrivals = {}
             for direction, p in ((action, 1 - slip), ((action + 1) % 4, slip / 2), ((action + 3) % 4, slip / 2)):
-                to = goal if cell == goal else table[cell][direction]
-                if p > 0:
-                    arrivals[to] = arrivals.get(to, 0.0) + p
+                to = cell if cell in over else table[cell][direction]
+                blown = to if to in over else table[to][gust]
+                for end, probability in ((to, p * (1 - wind)), (blown, p * wind)):
+                    if probability > 0:
+                        arrivals[end] = arrivals.get(end, 0.0) + probability
             model[cell, action] = arrivals
     return model
 
@@ -71,9 +88,11 @@ def expected_model(env, slip):
 @pytest.mark.parametrize("kwargs", CONFIGURATIONS)
 def test_the_model_is_what_the_text_shows(kwargs):
     env = make(**kwargs)
-    goal = env.observation_space.n - 1
-    expected = expected_model(env, kwargs.get("slip", 0.1))
-    assert set(env.P) == set(range(goal + 1))
+    layout = env.dynamics.layout
+    start, goal, over = special_cells(write(layout, layout.start, layout.goal, layout.start))
+    expected = expected_model(env, **kwargs)
+    assert set(env.P) == set(range(env.observation_space.n))
+    assert env.initial_distribution[start] == 1.0
     for (cell, action), arrivals in expected.items():
         outcomes = env.P[cell][action]
         assert {to: p for p, to, _, _ in outcomes} == pytest.approx(arrivals)
@@ -81,7 +100,7 @@ def test_the_model_is_what_the_text_shows(kwargs):
             assert list(map(type, outcome)) == [float, int, float, bool]
             _, to, reward, terminated = outcome
             assert reward == (1.0 if to == goal and cell != goal else 0.0)
-            assert terminated == (to == goal)
+            assert terminated == (to in over)
     assert env.P is env.P
 
 
@@ -103,8 +122,7 @@ def test_the_sparse_form_equals_the_toy_text_form(kwargs):
     assert matrix.nnz == np.count_nonzero(dense)
     np.testing.assert_allclose(np.asarray(matrix.sum(axis=1)).ravel(), 1.0, rtol=0, atol=1e-15)
     np.testing.assert_allclose(env.reward, reward, rtol=0, atol=1e-15)
-    assert np.flatnonzero(env.terminal).tolist() == [n - 1]
-    assert env.initial_distribution.tolist() == [1.0] + [0.0] * (n - 1)
+    assert env.initial_distribution.sum() == 1.0
 
 
 @pytest.mark.parametrize("kwargs", CONFIGURATIONS)
@@ -121,8 +139,9 @@ def test_steps_follow_the_model(kwargs):
     dynamics.set_state(range(len(cell)), state)
     rewards, terminated = dynamics.step(action)
     to = dynamics.observe()
-    assert (terminated == (to == n - 1)).all()
-    assert (rewards == ((to == n - 1) & (cell != n - 1))).all()
+    goal = env.dynamics.goal
+    assert (terminated == env.terminal[to]).all()
+    assert (rewards == ((to == goal) & (cell != goal))).all()
     counts = np.zeros((4 * n, n))
     np.add.at(counts, (action * n + cell, to), 1.0)
     p = env.transition_matrix.toarray()
@@ -135,7 +154,7 @@ def test_steps_follow_the_model(kwargs):
 def test_every_cell_can_be_reached(layout, size):
     for layout_seed in range(10):
         found = generate_layout(layout, size, layout_seed)
-        assert found.size == size
+        assert found.shape == (size, size)
         assert len(distances(neighbours(write(found, 0, 1, 0)), 0)) == size * size
 
 
@@ -181,11 +200,12 @@ def test_the_planned_value_is_the_value_of_the_planned_policy(kwargs):
     assert expert.gamma == 1 - 1 / 200
     actions, _ = expert.predict(np.arange(n))
     system, rewards = np.eye(n), np.zeros(n)
-    for (cell, action), arrivals in expected_model(env.unwrapped, kwargs.get("slip", 0.1)).items():
-        if actions[cell] == action and cell != n - 1:
+    goal, over = env.unwrapped.dynamics.goal, env.unwrapped.terminal
+    for (cell, action), arrivals in expected_model(env.unwrapped, **kwargs).items():
+        if actions[cell] == action and not over[cell]:
             for to, p in arrivals.items():
-                rewards[cell] += p * (to == n - 1)
-                system[cell, to] -= expert.gamma * p * (to != n - 1)
+                rewards[cell] += p * (to == goal)
+                system[cell, to] -= expert.gamma * p * (not over[to])
     np.testing.assert_allclose(np.linalg.solve(system, rewards), expert.values, rtol=0, atol=1e-9)
 
 
@@ -253,15 +273,94 @@ def test_time_is_up_after_200_steps_and_the_spec_is_json():
         ({"size": 1}, "size must be an integer from 2 to 1000"),
         ({"size": 2000}, "size must be an integer from 2 to 1000"),
         ({"size": 4.5}, "size must be an integer"),
-        ({"layout": "labyrinth"}, "layout must be one of maze, rooms, open, not 'labyrinth'"),
+        ({"layout": "labyrinth"}, "layout must be one of maze, rooms, open, spiral, cliff, not 'labyrinth'"),
         ({"layout_seed": -1}, "layout_seed must be an integer in"),
         ({"slip": 1.1}, "slip is a probability"),
         ({"slip": float("nan")}, "slip is a probability"),
+        ({"wind": 1.1}, "wind is a probability"),
+        ({"wind_direction": "north"}, "wind_direction must be one of left, down, right, up, not 'north'"),
+        ({"layout": []}, "or a grid as a list of strings, one a row"),
+        ({"layout": ["S ", "G"]}, r"rows of one length \(they have \[1, 2\] characters\)"),
+        ({"layout": ["S x", "  G"]}, r"only \(it has \['x'\]\)"),
+        ({"layout": ["S  ", "   "]}, r"one goal 'G' \(it has 0\)"),
+        ({"layout": ["S S", "  G"]}, r"one start 'S' \(it has 2\)"),
+        ({"layout": ["S#G", " C "]}, "a way from the start 'S' to the goal 'G'"),
     ],
 )
 def test_bad_arguments_are_refused_in_a_sentence(kwargs, message):
     with pytest.raises(ValueError, match=message):
         make(**kwargs)
+
+
+def test_a_spiral_is_one_corridor_from_the_corner_to_the_middle():
+    for size in (2, 3, 6, 9):
+        spiral = generate_layout("spiral", size)
+        assert spiral.right.sum() + spiral.down.sum() == size**2 - 1
+        found = distances(neighbours(write(spiral, 0, 1, 0)), 0)
+        assert found[spiral.goal] == size**2 - 1
+        assert set(divmod(spiral.goal, size)) <= {(size - 1) // 2, size // 2}
+
+
+def test_a_cliff_lies_between_start_and_goal_and_ends_the_episode_without_reward():
+    env = make(size=4, layout="cliff", slip=0.0, render_mode="ansi")
+    assert env.reset(seed=0)[0] == 12
+    assert [line[2::4] for line in env.render().splitlines()[1::2]] == ["    ", "    ", "    ", "@CCG"]
+    assert np.flatnonzero(env.terminal).tolist() == [13, 14, 15]
+    assert env.step(2) == (13, 0.0, True, False, {"is_success": False})
+    env.reset(seed=0)
+    assert [env.step(action)[0] for action in (3, 2, 2, 2)] == [8, 9, 10, 11]
+    assert env.step(1) == (15, 1.0, True, False, {"is_success": True})
+
+
+def test_wind_blows_against_walls_and_out_of_no_goal():
+    env = make(size=3, layout="open", slip=0.0, wind=1.0, wind_direction="down")
+    env.reset(seed=0)
+    assert [env.step(action)[0] for action in (2, 2, 3)] == [4, 8, 8]  # two cells a step, and 8 is the goal
+    env = make(size=3, layout="open", slip=0.0, wind=1.0, wind_direction="left")
+    env.reset(seed=0)
+    assert [env.step(action)[0] for action in (2, 1, 1, 2)] == [0, 3, 6, 6]
+
+
+def test_gusts_are_independent_of_slips():
+    rows = 100_000
+    dynamics = GridMazeDynamics(rows, size=5, layout="open", slip=0.4, wind=0.3, wind_direction="up")
+    state = dynamics.get_state()
+    state["cell"], state["key"] = 12, np.random.default_rng(1).integers(0, 2**63, rows)
+    dynamics.set_state(range(rows), state)
+    dynamics.step(np.full(rows, 2))
+    shares = np.bincount(dynamics.observe(), minlength=25) / rows
+    # moved right, up or down, and then stayed or was blown up
+    expected = {13: 0.6 * 0.7, 8: 0.6 * 0.3, 7: 0.2 * 0.7, 2: 0.2 * 0.3, 17: 0.2 * 0.7, 12: 0.2 * 0.3}
+    for cell, p in expected.items():
+        assert abs(shares[cell] - p) < 5 * np.sqrt(p * (1 - p) / rows)
+    assert shares.sum() == pytest.approx(sum(expected.values()))
+
+
+def test_episodes_without_wind_are_what_they_have_been():
+    """Recorded with the first version of the environment."""
+    env = make()
+    env.reset(seed=7)
+    assert [int(env.step(t % 3)[0]) for t in range(24)] == [
+        *(0, 8, 8, 8, 8, 8, 8, 16, 8, 8, 16, 16, 16, 24, 24, 24, 32, 32, 40, 48, 49, 48, 48, 49)
+    ]
+
+
+def test_a_grid_of_characters_is_read_as_it_is_written():
+    rows = ["S #G", "  # ", "# C ", "    "]
+    env = make(layout=rows)
+    env.reset(seed=0)
+    text = write(env.dynamics.layout, 0, 3, 0)
+    assert [line[2::4].replace("@", "S") for line in text.splitlines()[1::2]] == rows
+    assert env.observation_space.n == 16
+    assert env.transition_matrix[2, 2] == 1.0  # inside the wall
+    picture = draw(env.dynamics.layout, 0, 3, 0)
+    assert (picture[68, 308] == picture[0, 0]).all()  # wall
+    assert (picture[308, 308] != picture[428, 188]).any()  # cliff and floor
+
+
+def test_positions_are_columns_and_rows():
+    env = make(layout=["S  ", "  G"])
+    assert env.positions.tolist() == [[0, 0], [1, 0], [2, 0], [0, 1], [1, 1], [2, 1]]
 
 
 def test_text_shows_start_goal_and_agent():
