@@ -2,6 +2,7 @@
 
 from gym_ilrl.planning.bellman import DivergenceError
 from gym_ilrl.planning.evaluation import policy_evaluation
+from gym_ilrl.planning.expectations import expected_over_next
 from gym_ilrl.planning.finite_horizon import backward_induction
 from gym_ilrl.planning.messages import (
     BackwardMessages,
@@ -26,6 +27,7 @@ __all__ = [
     "TabularMDP",
     "backward_induction",
     "backward_messages",
+    "expected_over_next",
     "forward_messages",
     "greedy_policy",
     "log_partition",

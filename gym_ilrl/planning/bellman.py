@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from gym_ilrl.arguments import is_number, require
 from gym_ilrl.planning.tabular_mdp import TabularMDP
 
+UNAVAILABLE = -1e100  # the reward of an action that does not exist, in units of the temperature
 _BLOCK = 16_384  # states: a block of Q-values stays in the cache while it is exponentiated
 
 
@@ -28,11 +29,13 @@ class Bellman:
 
     :param transitions: sparse, of shape ``(n_actions * n_states, n_states)``; row ``a * n_states + s`` sums to the
         probability that the episode goes on
-    :param rewards: of shape ``(n_actions, n_states)``, in units of ``unit``
+    :param rewards: of shape ``(n_actions, n_states)``, in units of ``unit``; -1e100 of actions that do not exist, so
+        that their probability is 0 and its logarithm is finite
     :param gamma: discount factor
     :param soft: whether actions are combined by the logarithm of the sum of exponentials, or by the maximum
     :param unit: the temperature, or 1 where it is 0
     :param highest: the largest reward of a state that is not terminal, in units of ``unit``
+    :param most_actions: the largest number of actions that exist in a state that is not terminal
     """
 
     transitions: Any
@@ -41,17 +44,21 @@ class Bellman:
     soft: bool
     unit: float
     highest: float
+    most_actions: int
 
     @classmethod
     def of(cls, mdp: TabularMDP, temperature: float) -> "Bellman":
         """Return the operator of a problem at a temperature; 0 is the hard one."""
         require(is_number(temperature) and temperature >= 0.0, "temperature", temperature, "a number of at least 0")
-        if temperature == 0.0:
-            return cls(mdp.transitions, mdp.rewards, mdp.gamma, False, 1.0, float(mdp.rewards.max()))
-        rewards = mdp.rewards / temperature
+        soft, unit = temperature > 0.0, float(temperature) if temperature > 0.0 else 1.0
+        rewards, most_actions = mdp.rewards if unit == 1.0 else mdp.rewards / unit, mdp.n_actions
+        if mdp.available is not None:
+            rewards = np.where(mdp.available, rewards, UNAVAILABLE)
+            most_actions = int(mdp.available[:, ~mdp.terminal].sum(axis=0).max())
         highest = float(rewards[:, ~mdp.terminal].max())
-        rewards[:, mdp.terminal] = -np.log(mdp.n_actions)  # of uniform actions: the value of a terminal state is 0
-        return cls(mdp.transitions, rewards, mdp.gamma, True, float(temperature), highest)
+        if soft:  # of uniform actions: the value of a terminal state is 0
+            rewards = np.where(mdp.terminal, -np.log(mdp.n_actions), rewards)
+        return cls(mdp.transitions, rewards, mdp.gamma, soft, unit, highest, most_actions)
 
     def q_values(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return ``Q(a, s) = r(s, a) + gamma sum_s' P(s' | s, a) V(s')``."""
@@ -110,7 +117,7 @@ class Bellman:
                 "the values are infinite: without discount, some loop of actions pays more than it costs; make its "
                 "rewards negative, or give gamma < 1 or a horizon"
             )
-        entropy = np.log(len(self.rewards))
+        entropy = np.log(self.most_actions)
         enough = f" below {-self.highest * self.unit / entropy:.3g}" if self.highest < 0.0 else ""
         return DivergenceError(
             f"the soft values are infinite: at temperature {self.unit:g} a step gains up to {entropy * self.unit:.3g} "

@@ -25,32 +25,59 @@ def filled(given: ArrayLike | None, shape: tuple[int, ...], name: str, default: 
     return array
 
 
-def check_rows(matrix: Any, ending: NDArray[np.float64], acting: NDArray[np.bool_]) -> NDArray[np.float64]:
+def check_available(
+    available: ArrayLike | None, terminal: NDArray[np.bool_], shape: tuple[int, int]
+) -> NDArray[np.bool_]:
+    """Return which actions exist, in terminal states all of them; refuse a state without any.
+
+    :param available: as in :class:`TabularMDP`
+    :param terminal: of shape ``(n_states,)``
+    :param shape: ``(n_actions, n_states)``
+    """
+    if available is not None:
+        given = np.asarray(available)
+        fits = given.dtype == np.bool_ or bool(np.isin(given, (0, 1)).all())
+        require(fits, "available", available, "True or False for every action in every state")
+    offered = filled(available, shape, "available", True).astype(np.bool_)
+    offered[:, terminal] = True
+    wrong = np.flatnonzero(~offered.any(axis=0))
+    if len(wrong):
+        raise ValueError(f"state {wrong[0]} has no available action: make one available, or make the state terminal")
+    return offered
+
+
+def check_rows(matrix: Any, final: Any, ending: NDArray[np.float64], acting: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Refuse rows that are no probability distribution.
 
-    :param matrix: transitions in CSR form, row ``a * n_states + s``
-    :param ending: probability of ending, of shape ``(n_rows,)``
-    :param acting: the rows that matter, of shape ``(n_rows,)``; the others are given the sum 1
-    :return: what each row sums to with its probability of ending
+    :param matrix: transitions in CSR form, row ``a * n_states + s``; rows that do not matter are empty
+    :param final: final transitions, likewise
+    :param ending: probability of ending without entering a state, of shape ``(n_actions, n_states)``
+    :param acting: the rows that matter, of shape ``(n_actions, n_states)``; the others are given the sum 1
+    :return: what each row sums to, of shape ``(n_rows,)``
     """
     n_states = matrix.shape[1]
-    wrong = np.flatnonzero(~(matrix.data >= 0.0))  # NaN is no probability either
-    if len(wrong):
-        _refuse_probability(np.searchsorted(matrix.indptr, wrong[0], side="right") - 1, n_states, matrix.data[wrong[0]])
+    for part in (matrix, final):
+        wrong = np.flatnonzero(~(part.data >= 0.0))  # NaN is no probability either
+        if len(wrong):
+            row = np.searchsorted(part.indptr, wrong[0], side="right") - 1
+            _refuse_probability(row, n_states, part.data[wrong[0]])
     wrong = np.flatnonzero(~(ending >= 0.0))
     if len(wrong):
-        _refuse_probability(wrong[0], n_states, ending[wrong[0]])
-    totals: NDArray[np.float64] = np.asarray(matrix.sum(axis=1)).ravel() + ending
-    wrong = np.flatnonzero(acting & (totals == 0.0))
+        _refuse_probability(wrong[0], n_states, ending.flat[wrong[0]])
+    totals: NDArray[np.float64] = np.asarray(matrix.sum(axis=1)).ravel() + ending.ravel()
+    if final.nnz:
+        totals += np.asarray(final.sum(axis=1)).ravel()
+    matters = acting.ravel()
+    wrong = np.flatnonzero(matters & (totals == 0.0))
     if len(wrong):
         raise ValueError(
             f"{_place(wrong[0], n_states)} leads nowhere: give it a next state, itself for instance, or make the state "
-            "terminal"
+            "terminal or the action unavailable"
         )
-    wrong = np.flatnonzero(acting & ~(np.abs(totals - 1.0) <= _TOLERANCE))
+    wrong = np.flatnonzero(matters & ~(np.abs(totals - 1.0) <= _TOLERANCE))
     if len(wrong):
         raise ValueError(f"the probabilities of {_place(wrong[0], n_states)} must sum to 1, not {totals[wrong[0]]:.6g}")
-    totals[~acting] = 1.0
+    totals[~matters] = 1.0
     return totals
 
 
@@ -69,14 +96,19 @@ def check_successors(rows: NDArray[np.int64], following: NDArray[np.int64], n_st
         )
 
 
-def check_rewards(rewards: NDArray[np.float64], terminal: NDArray[np.bool_]) -> None:
-    """Refuse rewards that are not finite, except in terminal states, where none is earned."""
-    wrong = np.argwhere(~np.isfinite(rewards) & ~terminal)
+def check_rewards(rewards: NDArray[np.float64], acting: NDArray[np.bool_]) -> None:
+    """Refuse rewards that are not finite; take out those of terminal states and of unavailable actions.
+
+    :param rewards: of shape ``(n_actions, n_states)``
+    :param acting: where a reward can be earned, of the same shape
+    """
+    wrong = np.argwhere(~np.isfinite(rewards) & acting)
     if len(wrong):
         action, state = wrong[0]
         raise ValueError(
             f"rewards must be finite, and that of action {action} in state {state} is {rewards[action, state]}"
         )
+    rewards[~acting] = 0.0
 
 
 def check_initial(initial: ArrayLike | None, terminal: NDArray[np.bool_]) -> NDArray[np.float64]:

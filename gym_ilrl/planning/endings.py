@@ -1,27 +1,52 @@
-"""How episodes end: what terminal states take out of a model, and where no ending can be reached."""
+"""How episodes end: which rows of a model matter, what terminal states take out of it, where no ending is reached."""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from gym_ilrl.planning.reachability import reachable, steps_to_end
 
 _ROUNDING = 1e-12  # of a sum of probabilities
 
 
-def end_in(terminal: NDArray[np.bool_], matrix: Any, rewards: NDArray[np.float64]) -> None:
-    """Take the rows of terminal states, and the probability of entering them, out of a model."""
-    leaving = np.repeat(np.tile(terminal, len(rewards)), np.diff(matrix.indptr))
-    matrix.data[leaving | terminal[matrix.indices]] = 0.0
+def keep_rows(acting: NDArray[np.bool_], matrix: Any) -> None:
+    """Empty the rows of terminal states and of unavailable actions.
+
+    :param acting: the rows that matter, of shape ``(n_actions, n_states)``
+    :param matrix: in CSR form, row ``a * n_states + s``
+    """
+    if not acting.all():
+        matrix.data[np.repeat(~acting.ravel(), np.diff(matrix.indptr))] = 0.0
+        matrix.eliminate_zeros()
+
+
+def end_in(terminal: NDArray[np.bool_], matrix: Any, final: Any) -> Any:
+    """Take the rows of terminal states out of a model, and move the probability of entering one from ``matrix``.
+
+    :param terminal: of shape ``(n_states,)``
+    :param matrix: transitions in CSR form, row ``a * n_states + s``
+    :param final: final transitions, likewise
+    :return: the final transitions, with those into terminal states
+    """
+    acting = np.broadcast_to(~terminal, (matrix.shape[0] // len(terminal), len(terminal)))
+    keep_rows(acting, matrix)
+    keep_rows(acting, final)
+    entering = terminal[matrix.indices]
+    if not entering.any():
+        return final
+    starts = np.append(0, np.cumsum(entering))[matrix.indptr]
+    arriving = sparse.csr_matrix((matrix.data[entering], matrix.indices[entering], starts), shape=matrix.shape)
+    matrix.data[entering] = 0.0
     matrix.eliminate_zeros()
-    rewards[:, terminal] = 0.0
+    return sparse.csr_matrix(final + arriving)
 
 
-def ending_of(matrix: Any, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Return what the rows of a model lack to 1."""
-    ending: NDArray[np.float64] = 1.0 - np.asarray(matrix.sum(axis=1)).reshape(shape)
-    ending[ending < _ROUNDING] = 0.0
+def ending_of(matrix: Any, available: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return what the rows of a model lack to 1, and 0 for unavailable actions, in the shape of ``available``."""
+    ending: NDArray[np.float64] = 1.0 - np.asarray(matrix.sum(axis=1)).reshape(available.shape)
+    ending[(ending < _ROUNDING) | ~available] = 0.0
     return ending
 
 

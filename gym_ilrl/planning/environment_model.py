@@ -19,17 +19,27 @@ def arguments_of(env: gym.Env[Any, Any]) -> dict[str, Any]:
     :raises ValueError: if the environment publishes no model
     """
     unwrapped = env.unwrapped
+    available = getattr(unwrapped, "available", None)
     if all(hasattr(unwrapped, name) for name in _ARRAYS):
         matrix, rewards, initial, terminal = (getattr(unwrapped, name) for name in _ARRAYS)
-        return {"transitions": matrix, "rewards": rewards, "initial": initial, "terminal": terminal}
+        return {
+            "transitions": matrix,
+            "rewards": rewards,
+            "initial": initial,
+            "terminal": terminal,
+            "available": available,
+            **{name: getattr(unwrapped, name, None) for name in ("ending", "final_transitions")},
+        }
     if not hasattr(unwrapped, "P"):
         raise ValueError(
             f"{type(unwrapped).__name__} publishes no model: TabularMDP.from_env needs env.unwrapped.P, as Gymnasium's "
             f"toy-text environments have it, or {', '.join(_ARRAYS)}; see also TabularMDP.from_arrays"
         )
-    return _toy_text(unwrapped.P, getattr(unwrapped, "initial_state_distrib", None))
+    return _toy_text(unwrapped.P, getattr(unwrapped, "initial_state_distrib", None), available)
 
 
-def _toy_text(P: Mapping[int, Mapping[int, Sequence[Outcome]]], initial: ArrayLike | None) -> dict[str, Any]:
+def _toy_text(
+    P: Mapping[int, Mapping[int, Sequence[Outcome]]], initial: ArrayLike | None, available: ArrayLike | None
+) -> dict[str, Any]:
     n_states, n_actions = model_size(P)
-    return by_outcomes(lambda state, action: P[state][action], n_states, n_actions, initial)
+    return by_outcomes(lambda state, action: P[state][action], n_states, n_actions, initial, available)

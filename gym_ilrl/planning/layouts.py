@@ -25,6 +25,17 @@ def action_major(transitions: Any, rewards: NDArray[np.float64]) -> Any:
     return matrix
 
 
+def final_matrix(final_transitions: Any, rewards: NDArray[np.float64]) -> Any:
+    """Return a canonical copy in CSR form of final transitions that fit the rewards; None: there are none."""
+    expected = (rewards.size, rewards.shape[1])
+    if final_transitions is None:
+        return sparse.csr_matrix(expected)
+    matrix = sparse.csr_matrix(final_transitions, dtype=np.float64, copy=True)
+    require(matrix.shape == expected, "the shape of final_transitions", matrix.shape, f"{expected}, as transitions")
+    matrix.sum_duplicates()
+    return matrix
+
+
 def stacked(given: Any, name: str) -> Any:
     """Return a sparse matrix with the actions stacked, from any layout of :meth:`TabularMDP.from_arrays`.
 

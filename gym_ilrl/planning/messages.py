@@ -1,6 +1,7 @@
 """Control as inference: the messages of the graphical model in which every step is "optimal".
 
-With an optimality variable of probability ``exp(r(s, a) / tau)`` at every step, and no preference among actions,
+With an optimality variable of probability ``exp(r(s, a) / tau)`` at every step, and no preference among those actions
+that exist,
 
     ``beta_t(s, a) = exp(r(s, a) / tau) E[beta_t+1(s') | s, a]``, ``beta_t(s) = sum_a beta_t(s, a)``,
     ``alpha_t+1(s') = sum_s,a P(s' | s, a) exp(r(s, a) / tau) alpha_t(s)``, ``alpha_0 = initial``
@@ -109,6 +110,8 @@ class _LogDynamics:
         self._backward = sparse.csr_matrix(self._forward.T)
         with np.errstate(divide="ignore"):
             self._log_ending = np.log(1.0 - mdp.gamma * (1.0 - mdp.ending))
+        if mdp.available is not None:  # finite: only their rewards keep actions from being taken that do not exist
+            self._log_ending[~mdp.available] = 0.0
 
     def log_expectation(self, log_values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return ``log E[exp(values(s')) | s, a]``, where nothing is to come after the end."""

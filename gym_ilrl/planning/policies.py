@@ -13,6 +13,8 @@ from gym_ilrl.planning.tabular_mdp import TabularMDP
 
 _TIE = 1e-9  # Q-values that differ by less, relative to the largest one, are equally good
 
+_ROUNDED = 1e-6  # of a probability: policies in single precision are welcome
+
 
 def greedy_policy(mdp: TabularMDP, values: ArrayLike) -> NDArray[np.int64]:
     """Return the best actions against values, the lowest one where several are equally good.
@@ -41,7 +43,8 @@ def ending_actions(mdp: TabularMDP, allowed: NDArray[np.bool_] | None = None) ->
     :param allowed: which actions to choose from, of shape ``(n_actions, n_states)``; None: all
     :return: of shape ``(n_states,)``
     """
-    allowed = np.ones(mdp.rewards.shape, dtype=np.bool_) if allowed is None else allowed
+    exist = np.ones(mdp.rewards.shape, dtype=np.bool_) if mdp.available is None else mdp.available
+    allowed = exist if allowed is None else allowed & exist
     matrix, ending, steps = _restricted(mdp, allowed)
     rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
     closer = steps[matrix.indices] < steps[rows % mdp.n_states]
@@ -67,7 +70,8 @@ def probabilities(mdp: TabularMDP, policy: ArrayLike) -> NDArray[np.float64]:
     :param mdp: the problem
     :param policy: whole numbers, the actions, of shape ``(n_states,)``; or their probabilities, of shape ``(n_actions,
         n_states)``. With a horizon both may have the time in front, and are repeated if they have not
-    :raises ValueError: if it is no policy of the problem, or without discount and horizon never ends
+    :raises ValueError: if it is no policy of the problem, takes an action that is not available, or without discount
+        and horizon never ends
     """
     given = np.asarray(policy)
     n_actions, n_states = mdp.rewards.shape
@@ -80,9 +84,11 @@ def probabilities(mdp: TabularMDP, policy: ArrayLike) -> NDArray[np.float64]:
         table = np.asarray(given, dtype=np.float64)
     expected = (n_actions, n_states) if mdp.horizon is None or table.ndim == 2 else (mdp.horizon, n_actions, n_states)
     require(table.shape == expected, "the shape of the policy", table.shape, f"{expected}")
-    fine = (table >= 0.0).all() and (np.abs(table.sum(axis=-2) - 1.0) <= 1e-6).all()
+    fine = (table >= 0.0).all() and (np.abs(table.sum(axis=-2) - 1.0) <= _ROUNDED).all()
     require(bool(fine), "policy", given, "probabilities that sum to 1 over the actions")
-    table = table / table.sum(axis=-2, keepdims=True)  # policies in single precision are welcome
+    if mdp.available is not None:
+        table = _available(mdp.available, table)
+    table = table / table.sum(axis=-2, keepdims=True)
     if mdp.is_goal_directed and not ends_surely(mdp, table):
         raise ValueError(
             "without discount and horizon the policy must end the episode from every state, and from some it never "
@@ -91,6 +97,17 @@ def probabilities(mdp: TabularMDP, policy: ArrayLike) -> NDArray[np.float64]:
     if mdp.horizon is not None and table.ndim == 2:
         table = np.broadcast_to(table, (mdp.horizon, n_actions, n_states))
     return table
+
+
+def _available(available: NDArray[np.bool_], table: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a policy without actions that do not exist; refuse one that takes them."""
+    wrong = np.argwhere(~available & (table > _ROUNDED))
+    if len(wrong):
+        *_, action, state = wrong[0]
+        raise ValueError(
+            f"the policy takes action {action} in state {state}, which is not available there; see mdp.available"
+        )
+    return np.where(available, table, 0.0)
 
 
 def _restricted(mdp: TabularMDP, allowed: NDArray[np.bool_]) -> tuple[Any, NDArray[np.float64], NDArray[np.int64]]:

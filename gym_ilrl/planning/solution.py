@@ -11,7 +11,9 @@ class Solution:
     """Values and policy of a planned problem.
 
     With a horizon ``H`` the arrays have one more axis in front, the time: ``values`` has ``H + 1`` rows, the last of
-    which is 0, and the others have ``H``. In terminal states the value is 0 and soft policies are uniform.
+    which is 0, and the others have ``H``. In terminal states the value is 0 and soft policies are uniform. Of an
+    action that is not available the probability is 0; its Q-value, and the logarithm of its probability under a soft
+    policy, are very negative but finite: about -1e100, the Q-value times the temperature.
 
     :param values: of shape ``(n_states,)``
     :param q_values: of shape ``(n_actions, n_states)``
