@@ -1,0 +1,82 @@
+"""Likelihood and gradient with a horizon: policies backward in time, and visits forward through them."""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+from math import isqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gym_ilrl.irl.seen import Seen
+from gym_ilrl.planning.bellman import Bellman
+
+_MEMORY = 1e9  # bytes of policies that are kept
+
+Read = Callable[[int, NDArray[np.float64], NDArray[np.float64]], None]
+"""``read(t, q, values)`` with ``log pi = q - values`` at the time ``t``."""
+
+
+def backward_then_forward(
+    bellman: Bellman,
+    seen: Sequence[Seen | None],
+    memory: float = _MEMORY,
+) -> tuple[float, NDArray[np.float64]]:
+    """Return the log-likelihood of what was seen, and its derivative with respect to the rewards, times the unit.
+
+    ``dL / dr = sum_t (n_t + pi_t y_t)``, ``y_t+1 = gamma P^T (n_t + pi_t y_t) - n_t+1(s)``, ``y_0 = -n_0(s)``.
+
+    :param bellman: of the problem
+    :param seen: at each time
+    :param memory: for policies, in bytes; where they need more, some are computed twice
+    """
+    log_likelihood = 0.0
+    taken: dict[int, NDArray[np.float64]] = {}
+
+    def read(t: int, q: NDArray[np.float64], values: NDArray[np.float64]) -> None:
+        nonlocal log_likelihood
+        what = seen[t]
+        if what is not None:
+            part, taken[t] = what.read(q, values)
+            log_likelihood += part
+
+    back = bellman.transitions.T
+    gradient, passing = np.zeros(bellman.rewards.shape), np.zeros(bellman.rewards.shape[1])
+    for t, visits in enumerate(policies(bellman, len(seen), read, memory)):
+        what = seen[t]
+        if what is not None:
+            passing[what.states] -= what.visits
+        visits *= passing
+        if what is not None:
+            visits.ravel()[what.rows] += taken[t]
+        gradient += visits
+        passing = back @ visits.ravel()
+        passing *= bellman.gamma
+    return log_likelihood, gradient
+
+
+def policies(bellman: Bellman, horizon: int, read: Read, memory: float = _MEMORY) -> Iterator[NDArray[np.float64]]:
+    """Return the policy of each time from 0 on, as arrays that may be written to.
+
+    :param bellman: of the problem
+    :param horizon: number of times
+    :param read: called once for every time, before its policy is returned
+    :param memory: for policies, in bytes; where they need more, values are kept at the square root of the horizon many
+        times, and the policies between them are computed once more (Griewank, 1992)
+    """
+    length = horizon if horizon * bellman.rewards.nbytes <= memory else isqrt(horizon - 1) + 1
+    times = [*range(0, horizon, length), horizon]
+    values = np.zeros(bellman.rewards.shape[1])
+    ends = [values]
+    for earlier, later in reversed(list(pairwise(times[1:]))):
+        for _ in range(earlier, later):
+            values = bellman.values(bellman.q_values(values))
+        ends.append(values)
+    for begin, end in pairwise(times):
+        values, found = ends.pop(), []
+        for t in reversed(range(begin, end)):
+            q = bellman.q_values(values)
+            values, policy = bellman.improve(q)
+            read(t, q, values)
+            found.append(policy)
+        while found:
+            yield found.pop()

@@ -1,0 +1,61 @@
+"""Soft planning of one reward after the other in a process without horizon."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gym_ilrl.planning.bellman import Bellman
+from gym_ilrl.planning.occupancy import flow
+from gym_ilrl.planning.policy_system import PolicySystem
+from gym_ilrl.planning.solution import Solution
+from gym_ilrl.planning.solve import solve
+from gym_ilrl.planning.tabular_mdp import TabularMDP
+
+
+class WarmStart:
+    """Solves each problem from the values and the factor of the last one.
+
+    :param mdp: the process, without horizon
+    :param temperature: of the soft values, positive
+    :param solver: as in :func:`~gym_ilrl.planning.solve`
+    """
+
+    def __init__(self, mdp: TabularMDP, temperature: float, solver: str) -> None:
+        self.system = PolicySystem()
+        self._hard = Bellman.of(mdp, 0.0)  # transitions and discount, which do not change
+        self._temperature = temperature
+        self._solver = solver
+        # line searches compare losses; sweeps alone may not come closer than rounding times 1 / (1 - gamma)
+        self._tolerance = 1e-10 if solver == "value_iteration" else 1e-12
+        self._values: NDArray[np.float64] | None = None
+
+    def solve(self, mdp: TabularMDP) -> Solution:
+        """Return values and policy of the process with another reward.
+
+        :raises DivergenceError: if, without discount, the values are infinite
+        """
+        solution = solve(
+            mdp,
+            self._temperature,
+            self._solver,
+            initial_values=self._values,
+            system=self.system,
+            tolerance=self._tolerance,
+        )
+        self._values = solution.values
+        return solution
+
+    def flow(self, policy: NDArray[np.float64], source: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return ``(I - gamma P_pi)^{-T} source``.
+
+        :param policy: probabilities, of shape ``(n_actions, n_states)``
+        :param source: of shape ``(n_states,)``
+        """
+        return flow(self._hard, policy, source, self.system)
+
+    def following(self, counts: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return ``gamma P^T n``: how often each state follows what was done, discounted.
+
+        :param counts: ``n``, of shape ``(n_actions, n_states)``
+        """
+        followed: NDArray[np.float64] = self._hard.gamma * (self._hard.transitions.T @ counts.ravel())
+        return followed
