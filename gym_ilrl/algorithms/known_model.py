@@ -2,10 +2,8 @@
 
 import sys
 import time
-from abc import abstractmethod
 from typing import Any, ClassVar, TypeVar
 
-import numpy as np
 import torch as th
 from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -14,6 +12,7 @@ from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback
 from stable_baselines3.common.vec_env import VecEnv
 
 from gym_ilrl.algorithms.environment_models import as_environment, read_model
+from gym_ilrl.algorithms.ticks import Ticks
 from gym_ilrl.arguments import require
 from gym_ilrl.planning.checks import check_limits
 from gym_ilrl.planning.tabular_mdp import TabularMDP
@@ -145,35 +144,14 @@ class KnownModel(BaseAlgorithm):
             total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar
         )
         callback.on_training_start(locals(), globals())
-        # what callbacks look for in locals(), although no environment moves
-        new_obs = self._last_obs
-        infos: list[dict[str, Any]] = [{} for _ in range(self.n_envs)]
-        rewards, dones = np.zeros(self.n_envs), np.zeros(self.n_envs, dtype=bool)
-        n_ticks, is_logged = 0, True
         self.converged = False
         try:
             self._begin()
-            while self.num_timesteps < total_timesteps and not self.converged:
-                callback.on_rollout_start()
-                self._update_current_progress_remaining(self.num_timesteps, total_timesteps)
-                for _ in range(min(self.n_envs, total_timesteps - self.num_timesteps)):
-                    if not self.converged:
-                        self._update()
-                        self._n_updates += 1
-                self.num_timesteps += self.n_envs
-                n_ticks += 1
-                callback.update_locals(locals())
-                is_logged = log_interval is None
-                if not callback.on_step():
-                    break
-                callback.on_rollout_end()
-                if log_interval is not None and n_ticks % log_interval == 0:
-                    self.dump_logs()
-                    is_logged = True
+            ticks = Ticks(self, callback, total_timesteps, log_interval)
+            self._run(ticks)
         finally:
             self._end()
-        if not is_logged:
-            self.dump_logs()
+        ticks.finish()
         callback.on_training_end()
         return self
 
@@ -190,12 +168,22 @@ class KnownModel(BaseAlgorithm):
     def _begin(self) -> None:
         """Prepare for the updates of one :meth:`learn`."""
 
-    @abstractmethod
+    def _run(self, ticks: Ticks) -> None:
+        """Make updates until it has converged, a callback says stop, or the timesteps are used up.
+
+        :param ticks: is told of every update
+        """
+        while ticks.go_on:
+            self._update()
+            ticks.update()
+
     def _update(self) -> None:
         """Do the work of one timestep; set ``converged`` when it was the last one that is needed.
 
         The policy has to be up to date afterwards only if ``_is_watched``: if there is a callback that may look at it.
+        A subclass that makes its updates otherwise overrides :meth:`_run`.
         """
+        raise NotImplementedError
 
     def _record(self) -> None:
         """Record what is to be logged."""
