@@ -115,15 +115,15 @@ class _LogDynamics:
 
     def log_expectation(self, log_values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return ``log E[exp(values(s')) | s, a]``, where nothing is to come after the end."""
-        going_on = _log_product(self._forward, log_values).reshape(self._shape)
+        going_on = log_product(self._forward, log_values).reshape(self._shape)
         return np.logaddexp(going_on, self._log_ending)
 
     def log_arrivals(self, log_weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return ``log sum_s,a P(s' | s, a) exp(weights(s, a))``."""
-        return _log_product(self._backward, log_weights.ravel())
+        return log_product(self._backward, log_weights.ravel())
 
 
-def _log_product(matrix: Any, log_vector: NDArray[np.float64]) -> NDArray[np.float64]:
+def log_product(matrix: Any, log_vector: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return ``log(matrix @ exp(log_vector))`` for a matrix in CSR form."""
     filled = np.flatnonzero(np.diff(matrix.indptr))
     result = np.full(matrix.shape[0], -np.inf)
