@@ -141,6 +141,8 @@ def _draw_maps(
     places: NDArray[np.float64],
 ) -> None:
     """Draw each panel as a map: all in one row, or, where maps are wide, one row for each colour bar."""
+    from matplotlib.ticker import MaxNLocator
+
     groups = sorted({panel.group for panel in panels})
     is_wide = _aspect(places) >= _WIDE
     axes = figure.subplots(len(groups), 2) if is_wide else figure.subplots(1, len(panels))
@@ -161,7 +163,7 @@ def _draw_maps(
             plot_policy(own[-1], policy, mdp, places)
         side = {"location": "right", "aspect": 12} if is_wide else {"location": "bottom", "aspect": 14 * len(members)}
         extend = beyond(limits, [panel.values for panel in members])
-        bar = figure.colorbar(artists[0], ax=list(own), extend=extend, pad=0.02, **side)
+        bar = figure.colorbar(artists[0], ax=list(own), extend=extend, pad=0.02, ticks=MaxNLocator(5), **side)
         bar.outline.set_visible(False)
     handles = legend_handles(axes.flat[0], mdp, goals)
     if is_wide and len(panels) % 2:  # the true reward leaves a place beside it

@@ -11,7 +11,7 @@ from gym_ilrl.plots.neighbours import arrivals
 from gym_ilrl.plots.positions import grid_of
 
 _MOST_ARROWS, _MOST_AMONG_POINTS = 32, 22  # along x and along y: one in each cell of a grid, among points elsewhere
-_LONGEST = 0.85  # of a cell
+_LONGEST, _THICKNESS = 0.85, 0.08  # of a cell
 _NOWHERE = 0.04  # of the longest arrow: a dot
 
 
@@ -96,13 +96,18 @@ def plot_policy(
     _prepare(ax, places)
     ax.scatter(*places[shown[still]].T, s=1.5, color=colour, linewidth=0, zorder=3)
     at, arrows = places[shown[~still]], arrows[~still]
-    return _quiver(ax, at, arrows, cell, colour)
+    return _quiver(ax, at, arrows, places, cell, colour)
 
 
-def _quiver(ax: Any, at: NDArray[np.float64], arrows: NDArray[np.float64], cell: float, colour: str) -> Any:
+def _quiver(
+    ax: Any, at: NDArray[np.float64], arrows: NDArray[np.float64], places: NDArray[np.float64], cell: float, colour: str
+) -> Any:
+    """Draw arrows in the middle of the cells of a grid, and away from other points."""
+    width = _THICKNESS * min(cell, float(np.ptp(places, axis=0).max()) / 8.0 or cell)
     return ax.quiver(
-        *at.T, *arrows.T, color=colour, pivot="mid", angles="xy", units="xy", scale_units="xy", scale=1.0,
-        width=0.08 * cell, headwidth=4.0, headlength=4.0, headaxislength=3.5, minlength=0.0, zorder=3,
+        *at.T, *arrows.T, color=colour, pivot="tail" if grid_of(places) is None else "mid", angles="xy", units="xy",
+        scale_units="xy", scale=1.0, width=width, headwidth=4.0, headlength=4.0, headaxislength=3.5, minlength=0.0,
+        zorder=3,
     )  # fmt: skip
 
 

@@ -93,7 +93,8 @@ def _points(
     if mdp is not None:
         pairs = links(mdp)
         if len(pairs) <= _MOST_LINKS:
-            _lines(ax, places[pairs], color="#d4d4d4", linewidth=0.4, zorder=0)
+            thickness = min(max(20.0 / np.sqrt(len(values)), 0.4), 1.2)
+            _lines(ax, places[pairs], color="#d4d4d4", linewidth=thickness, zorder=0)
     order = np.argsort(np.abs(values), kind="stable")  # the largest on top
     size = min(max(size_in_points(ax, len(values)), 1.2), 14.0) ** 2
     artist = ax.scatter(*places[order].T, c=values[order], s=size, linewidth=0, **colouring)
