@@ -54,6 +54,15 @@ def read_model(env: VecEnv, gamma: float, horizon: int | None) -> TabularMDP:
     return mdp
 
 
+def published(env: VecEnv, name: str) -> Any:
+    """Return what the environments in ``env`` publish under a name, such as ``features``; None where they do not.
+
+    :param env: as SB3 has wrapped it
+    :param name: of an attribute of the innermost environment
+    """
+    return getattr(env.get_attr("unwrapped", indices=0)[0], name, None)
+
+
 def _given_process(env: VecEnv) -> TabularMDP | None:
     inner = env.unwrapped
     wrapper = unwrap_wrapper(inner.envs[0], ProcessEnv) if isinstance(inner, DummyVecEnv) else None

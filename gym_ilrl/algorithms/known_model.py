@@ -4,8 +4,10 @@ import sys
 import time
 from typing import Any, ClassVar, TypeVar
 
+import numpy as np
 import torch as th
 from gymnasium import spaces
+from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback
@@ -26,8 +28,8 @@ _GAMMA = 0.99
 class KnownModel(BaseAlgorithm):
     """Base of the algorithms that read the model of their environment.
 
-    One "timestep" is one call of :meth:`_update`: nothing is executed in the environment. A subclass says what a
-    timestep is, and sets ``converged`` when no other one is needed.
+    One "timestep" is one update of the policy or of what it follows from: nothing is executed in the environment. A
+    subclass says what an update is, and sets ``converged`` when no other one is needed.
 
     :param policy: ``"TabularPolicy"``, or a subclass of it
     :param env: an environment that publishes its model (see :meth:`gym_ilrl.TabularMDP.from_env`), its id, a
@@ -88,7 +90,6 @@ class KnownModel(BaseAlgorithm):
         self._is_watched = False
         if _init_setup_model:
             self._setup_model()
-            self._mdp = self.mdp  # an environment without a model is refused here, not in learn()
 
     @property
     def mdp(self) -> TabularMDP:
@@ -200,6 +201,8 @@ class KnownModel(BaseAlgorithm):
         policy = policy_class(self.observation_space, self.action_space, horizon=self.horizon, **self.policy_kwargs)
         self.policy = policy.to(self.device)
         self.set_random_seed(self.seed)
+        if self.env is not None:  # one without a model is refused here, not in learn()
+            self.policy.set_log_probabilities(_uniform(self.mdp))
 
     @staticmethod
     def _wrap_env(env: GymEnv | TabularMDP, verbose: int = 0, monitor_wrapper: bool = True) -> VecEnv:
@@ -212,3 +215,11 @@ class KnownModel(BaseAlgorithm):
 
     def _excluded_save_params(self) -> list[str]:
         return [*super()._excluded_save_params(), "_mdp", "_is_watched"]
+
+
+def _uniform(mdp: TabularMDP) -> NDArray[np.float64]:
+    """Return the logarithm of the policy that takes all actions that exist with the same probability."""
+    available = np.ones(mdp.rewards.shape, dtype=np.bool_) if mdp.available is None else mdp.available
+    with np.errstate(divide="ignore"):
+        table: NDArray[np.float64] = np.log(available / available.sum(axis=0))
+    return table
