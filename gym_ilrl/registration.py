@@ -13,6 +13,10 @@ _ENVIRONMENTS: dict[str, tuple[str, str, int | None]] = {
     "ilrl/Tightrope-v0": ("gym_ilrl.envs.tightrope", "Tightrope", None),
     "ilrl/GridMaze-v0": ("gym_ilrl.envs.grid_maze", "GridMaze", 200),
     "ilrl/SparsePointMaze-v0": ("gym_ilrl.envs.sparse_point_maze", "SparsePointMaze", 250),
+    "ilrl/RoadNetwork-v0": ("gym_ilrl.envs.road_network", "RoadNetwork", 200),
+    "ilrl/ObjectWorld-v0": ("gym_ilrl.envs.object_world", "ObjectWorld", 50),
+    "ilrl/BinaryWorld-v0": ("gym_ilrl.envs.binary_world", "BinaryWorld", 50),
+    "ilrl/RiskyPath-v0": ("gym_ilrl.envs.risky_path", "RiskyPath", 2),
 }
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from gymnasium import spaces
@@ -183,7 +183,7 @@ class TabularEnv(SingleEnv):
     """
 
     metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": 4}
-    dynamics_class = TabularDynamics
+    dynamics_class: ClassVar[type[Dynamics]] = TabularDynamics
     dynamics: TabularDynamics
 
     @property

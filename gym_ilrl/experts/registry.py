@@ -39,6 +39,10 @@ _FACTORIES: dict[str, ExpertFactory | str] = {
     "ilrl/Tightrope": "gym_ilrl.experts.tightrope:TightropeExpert",
     "ilrl/GridMaze": "gym_ilrl.experts.grid_maze:GridMazeExpert",
     "ilrl/SparsePointMaze": "gym_ilrl.experts.sparse_point_maze:SparsePointMazeExpert",
+    "ilrl/RoadNetwork": "gym_ilrl.experts.road_network:RoadNetworkExpert",
+    "ilrl/ObjectWorld": "gym_ilrl.experts.tabular:TabularExpert",
+    "ilrl/BinaryWorld": "gym_ilrl.experts.tabular:TabularExpert",
+    "ilrl/RiskyPath": "gym_ilrl.experts.tabular:TabularExpert",
 }
 
 
