@@ -1,14 +1,20 @@
 """Inverse reinforcement learning with known dynamics: what demonstrations say, objectives, optimisers; only numpy."""
 
+from gym_ilrl.irl.dual import CausalEntropyDual
 from gym_ilrl.irl.evaluation import Evaluation, Learner
 from gym_ilrl.irl.expert_visits import ExpertVisits
 from gym_ilrl.irl.likelihood import ActionLikelihood
+from gym_ilrl.irl.posterior import posterior_solution
 from gym_ilrl.irl.steps import Steps
+from gym_ilrl.irl.trajectories import TrajectoryLikelihood
 
 __all__ = [
     "ActionLikelihood",
+    "CausalEntropyDual",
     "Evaluation",
     "ExpertVisits",
     "Learner",
     "Steps",
+    "TrajectoryLikelihood",
+    "posterior_solution",
 ]

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gym_ilrl.planning.bellman import Bellman
-from gym_ilrl.planning.occupancy import flow, occupancy, soft_occupancy
+from gym_ilrl.planning.occupancy import flow, soft_occupancy
 from gym_ilrl.planning.policy_system import PolicySystem
 from gym_ilrl.planning.solution import Solution
 from gym_ilrl.planning.solve import solve
@@ -21,7 +21,6 @@ class Learner:
     :param temperature: of the soft values
     :param solution: its policy, where it is known
     :param system: keeps the factor of the linear equations
-    :param is_optimal: whether the policy is the soft optimal one
     """
 
     def __init__(
@@ -30,13 +29,11 @@ class Learner:
         temperature: float,
         solution: Solution | None = None,
         system: PolicySystem | None = None,
-        is_optimal: bool = True,
     ) -> None:
         self.mdp = mdp
         self.temperature = temperature
         self._solution = solution
         self._system = system
-        self._is_optimal = is_optimal
 
     @cached_property
     def solution(self) -> Solution:
@@ -50,9 +47,7 @@ class Learner:
             policy = self.solution.policy
             system = PolicySystem() if self._system is None else self._system
             return policy * flow(Bellman.of(self.mdp, 0.0), policy, self.mdp.initial, system)
-        if self._is_optimal:
-            return soft_occupancy(self.mdp, self.temperature).occupancy
-        return occupancy(self.mdp, self.solution.policy)
+        return soft_occupancy(self.mdp, self.temperature).occupancy
 
 
 @dataclass(frozen=True, eq=False)

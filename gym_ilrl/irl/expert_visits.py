@@ -31,7 +31,8 @@ class ExpertVisits:
     :param transitions: how often each state followed each state, endings included: sparse, ``(n_states, n_states)``
     :param n_episodes: number of episodes; 0 if built from an occupancy
     :param n_steps: number of steps; 0 if built from an occupancy
-    :param is_complete: whether every episode runs from a possible start to an ending of the process or to its horizon
+    :param is_complete: whether every episode runs from a possible start to an ending of the process, to its horizon,
+        or until what may follow is discounted by a factor of a million
     """
 
     counts: NDArray[np.float64]

@@ -18,7 +18,7 @@ from gym_ilrl.arguments import is_number, require
 from gym_ilrl.irl.evaluation import Evaluation, Learner
 from gym_ilrl.irl.expert_visits import ExpertVisits
 from gym_ilrl.irl.seen import seen
-from gym_ilrl.irl.time_dependent import backward_then_forward
+from gym_ilrl.irl.time_dependent import likelihood_and_gradient
 from gym_ilrl.irl.warm_start import WarmStart
 from gym_ilrl.planning.bellman import Bellman
 from gym_ilrl.planning.tabular_mdp import TabularMDP
@@ -63,7 +63,7 @@ class ActionLikelihood:
         """
         mdp = self._mdp.replace(rewards=rewards)
         if self._warm is None:
-            log_likelihood, gradient = backward_then_forward(Bellman.of(mdp, self._temperature), self._seen)
+            log_likelihood, gradient = likelihood_and_gradient(Bellman.of(mdp, self._temperature), self._seen)
             learner = Learner(mdp, self._temperature)
         else:
             log_likelihood, gradient, learner = self._stationary(mdp, self._warm)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gym_ilrl.irl.expert_visits import ExpertVisits
-from gym_ilrl.irl.steps import probability
+from gym_ilrl.irl.steps import arrival_probability
 from gym_ilrl.planning.tabular_mdp import TabularMDP
 
 
@@ -127,15 +127,10 @@ def _any_arrival(expert: ExpertVisits, mdp: TabularMDP) -> SeenArrivals:
 def _arrivals(
     mdp: TabularMDP, states: NDArray[np.int64], following: NDArray[np.int64], weights: NDArray[np.float64]
 ) -> SeenArrivals:
-    rows = np.arange(mdp.n_actions) * mdp.n_states + states[:, None]
-    chances = probability(mdp.transitions, rows, following[:, None])
-    if mdp.final_transitions is None:  # where episodes end is not known: what cannot go on there has ended
-        ended = ~(chances > 0.0).any(axis=1, keepdims=True)
-        chances = np.where(ended, mdp.ending.ravel()[rows], chances)
-    else:
-        chances = chances + probability(mdp.final_transitions, rows, following[:, None])
+    rows = np.arange(mdp.n_actions)[:, None] * mdp.n_states + states
+    chances = arrival_probability(mdp, rows, following).T
     arrivals, actions = np.nonzero(chances)
-    return SeenArrivals(rows[arrivals, actions], arrivals, chances[arrivals, actions], weights, mdp.n_states)
+    return SeenArrivals(rows[actions, arrivals], arrivals, chances[arrivals, actions], weights, mdp.n_states)
 
 
 def _by_time(

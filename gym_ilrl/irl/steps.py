@@ -11,6 +11,7 @@ from gym_ilrl.planning.tabular_mdp import TabularMDP
 UNKNOWN = -1
 """The action of a step where only states were seen."""
 
+_NOTHING = 1e-6  # discount beyond which nothing of an episode is missed
 _HINT = "; are demonstrations and model of the same environment, and their states and actions numbered alike?"
 
 
@@ -51,7 +52,8 @@ def check_steps(steps: Steps, mdp: TabularMDP, terminated: NDArray[np.bool_] | N
     :param terminated: whether the environment ended the episode by this step; None: not known
     :raises ValueError: naming the first episode and step with a state or an action that is none, beyond the horizon,
         out of a terminal state, with an unavailable action, or to a state to which it cannot lead
-    :return: whether every episode runs from a possible start to an ending of the process, or to its horizon
+    :return: whether every episode runs from a possible start to an ending of the process, to its horizon, or until
+        what may follow is discounted by a factor of a million
     """
     _check_numbers(steps, mdp)
     going_on, ending = _outcomes(steps, mdp)
@@ -65,7 +67,9 @@ def check_steps(steps: Steps, mdp: TabularMDP, terminated: NDArray[np.bool_] | N
         )
     ended = last & ending & ~going_on if terminated is None else last & ending & (terminated | ~going_on)
     begun = mdp.initial[steps.state[steps.time == 0]] > 0.0
-    finished = ended | (steps.time + 1 == mdp.horizon) if mdp.horizon is not None else ended
+    finished = ended | (mdp.gamma ** (steps.time + 1.0) <= _NOTHING)
+    if mdp.horizon is not None:
+        finished |= steps.time + 1 == mdp.horizon
     return bool(begun.all() and finished[last].all())
 
 
@@ -80,6 +84,21 @@ def probability(matrix: Any, rows: NDArray[np.int64], states: NDArray[np.int64])
         return np.zeros(rows.shape)
     columns = np.broadcast_to(states, rows.shape)
     return np.asarray(matrix[rows.ravel(), columns.ravel()], dtype=np.float64).reshape(rows.shape)
+
+
+def arrival_probability(mdp: TabularMDP, rows: NDArray[np.int64], states: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the probability of arriving in a state, to go on from there or to end.
+
+    :param mdp: the process
+    :param rows: ``a * n_states + s`` of each action that may have led there, of shape ``(n_alternatives, n)``
+    :param states: of shape ``(n,)``
+    :return: of the shape of ``rows``
+    """
+    chances = probability(mdp.transitions, rows, states)
+    if mdp.final_transitions is not None:
+        return chances + probability(mdp.final_transitions, rows, states)
+    ended = ~np.any(chances > 0.0, axis=0)  # where episodes end is not known: what cannot go on there has ended
+    return np.where(ended, mdp.ending.ravel()[rows], chances)
 
 
 def _outcomes(steps: Steps, mdp: TabularMDP) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

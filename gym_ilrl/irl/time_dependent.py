@@ -16,12 +16,28 @@ Read = Callable[[int, NDArray[np.float64], NDArray[np.float64]], None]
 """``read(t, q, values)`` with ``log pi = q - values`` at the time ``t``."""
 
 
-def backward_then_forward(
-    bellman: Bellman,
-    seen: Sequence[Seen | None],
-    memory: float = _MEMORY,
+class _Reading:
+    """Adds up the log-likelihood of what was seen, and keeps the values of the first time."""
+
+    def __init__(self, seen: Sequence[Seen | None]) -> None:
+        self.log_likelihood = 0.0
+        self.taken: dict[int, NDArray[np.float64]] = {}
+        self.first_values = np.zeros(0)
+        self._seen = seen
+
+    def __call__(self, t: int, q: NDArray[np.float64], values: NDArray[np.float64]) -> None:
+        what = self._seen[t]
+        if what is not None:
+            part, self.taken[t] = what.read(q, values)
+            self.log_likelihood += part
+        if t == 0:
+            self.first_values = values
+
+
+def likelihood_and_gradient(
+    bellman: Bellman, seen: Sequence[Seen | None], memory: float = _MEMORY
 ) -> tuple[float, NDArray[np.float64]]:
-    """Return the log-likelihood of what was seen, and its derivative with respect to the rewards, times the unit.
+    """Return the log-likelihood of what was seen, and its derivative with respect to the rewards in units of ``unit``.
 
     ``dL / dr = sum_t (n_t + pi_t y_t)``, ``y_t+1 = gamma P^T (n_t + pi_t y_t) - n_t+1(s)``, ``y_0 = -n_0(s)``.
 
@@ -29,29 +45,39 @@ def backward_then_forward(
     :param seen: at each time
     :param memory: for policies, in bytes; where they need more, some are computed twice
     """
-    log_likelihood = 0.0
-    taken: dict[int, NDArray[np.float64]] = {}
-
-    def read(t: int, q: NDArray[np.float64], values: NDArray[np.float64]) -> None:
-        nonlocal log_likelihood
-        what = seen[t]
-        if what is not None:
-            part, taken[t] = what.read(q, values)
-            log_likelihood += part
-
-    back = bellman.transitions.T
+    reading, back = _Reading(seen), bellman.transitions.T
     gradient, passing = np.zeros(bellman.rewards.shape), np.zeros(bellman.rewards.shape[1])
-    for t, visits in enumerate(policies(bellman, len(seen), read, memory)):
+    for t, visits in enumerate(policies(bellman, len(seen), reading, memory)):
         what = seen[t]
         if what is not None:
             passing[what.states] -= what.visits
         visits *= passing
         if what is not None:
-            visits.ravel()[what.rows] += taken[t]
+            visits.ravel()[what.rows] += reading.taken[t]
         gradient += visits
         passing = back @ visits.ravel()
         passing *= bellman.gamma
-    return log_likelihood, gradient
+    return reading.log_likelihood, gradient
+
+
+def value_and_occupancy(
+    bellman: Bellman, initial: NDArray[np.float64], seen: Sequence[Seen | None], memory: float = _MEMORY
+) -> tuple[float, NDArray[np.float64], float]:
+    """Return the value of the start in units of ``unit``, the occupancy, and the log-likelihood of what was seen.
+
+    :param bellman: of the problem
+    :param initial: distribution of the first state, of shape ``(n_states,)``
+    :param seen: at each time
+    :param memory: for policies, in bytes; where they need more, some are computed twice
+    """
+    reading, back = _Reading(seen), bellman.transitions.T
+    occupancy, passing = np.zeros(bellman.rewards.shape), initial
+    for visits in policies(bellman, len(seen), reading, memory):
+        visits *= passing
+        occupancy += visits
+        passing = back @ visits.ravel()
+        passing *= bellman.gamma
+    return float(initial @ reading.first_values), occupancy, reading.log_likelihood
 
 
 def policies(bellman: Bellman, horizon: int, read: Read, memory: float = _MEMORY) -> Iterator[NDArray[np.float64]]:

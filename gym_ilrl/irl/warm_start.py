@@ -11,8 +11,15 @@ from gym_ilrl.planning.solve import solve
 from gym_ilrl.planning.tabular_mdp import TabularMDP
 
 
+_SMALL = 1000  # states whose factor is cheap however they are connected
+_MANY = 50  # sweeps that cost more than the Newton steps from the last values
+
+
 class WarmStart:
     """Solves each problem from the values and the factor of the last one.
+
+    ``"auto"`` begins with sweeps. In a small process that needed many of them Newton's method takes over, which is
+    faster from the second problem on.
 
     :param mdp: the process, without horizon
     :param temperature: of the soft values, positive
@@ -42,6 +49,9 @@ class WarmStart:
             tolerance=self._tolerance,
         )
         self._values = solution.values
+        is_swept = solution.solver == "value_iteration" and solution.iterations > _MANY
+        if self._solver == "auto" and is_swept and mdp.n_states <= _SMALL:
+            self._solver = "newton"
         return solution
 
     def flow(self, policy: NDArray[np.float64], source: NDArray[np.float64]) -> NDArray[np.float64]:
