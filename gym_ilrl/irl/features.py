@@ -14,7 +14,7 @@ from gym_ilrl.planning.tabular_mdp import TabularMDP
 REWARD_ON = ("states", "actions", "transitions")
 
 FeatureFunction = Callable[..., ArrayLike]
-"""``f(states)``, ``f(states, actions)`` or ``f(states, actions, next_states)``: rows of features, of shape ``(n, d)``."""
+"""``f(states)``, ``f(states, actions)`` or ``f(states, actions, next_states)``: features, of shape ``(n, d)``."""
 
 
 class EarnedRewards:
@@ -117,8 +117,13 @@ def features_of(mdp: TabularMDP, given: Any, on: str) -> Features:
     require(on in REWARD_ON, "reward_on", on, f"one of {', '.join(REWARD_ON)}")
     if on == "transitions":
         require(callable(given), "features", given, "a function f(states, actions, next_states) for transitions")
-        mean = _checked(expected_over_next(mdp, given))
-        return Features(EarnedRewards(mdp, "actions"), mean.reshape(-1, mean.shape[2]), given)
+        first = int(mdp.transitions.indptr.searchsorted(1)) - 1  # a row that leads somewhere
+        action, state = divmod(first, mdp.n_states)
+        one = (np.array([state]), np.array([action]), mdp.transitions.indices[:1].astype(np.int64))
+        shape = np.shape(given(*one))
+        require(len(shape) == 2 and shape[0] == 1, "the shape of one transition's features", shape, "(1, d)")
+        mean = _checked(expected_over_next(mdp, given, shape[1]))
+        return Features(EarnedRewards(mdp, "actions"), mean.reshape(-1, shape[1]), given)
     earned = EarnedRewards(mdp, on)
     if given is None:
         return Features(earned)

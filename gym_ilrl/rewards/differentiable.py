@@ -7,17 +7,16 @@ import numpy as np
 import torch as th
 from numpy.typing import NDArray
 
-from gym_ilrl.irl.objectives import Evaluation
-
-Objective = Callable[[NDArray[np.float64]], Evaluation]
+Objective = Callable[[NDArray[np.float64]], tuple[float, NDArray[np.float64]]]
+"""Takes rewards, returns a loss and its derivative with respect to the rewards, of their shape."""
 
 
 class _Planned(th.autograd.Function):
     @staticmethod
     def forward(ctx: Any, rewards: th.Tensor, objective: Objective) -> th.Tensor:
-        evaluation = objective(rewards.detach().cpu().numpy().astype(np.float64))
-        ctx.gradient = th.as_tensor(evaluation.gradient, dtype=rewards.dtype, device=rewards.device)
-        return th.as_tensor(evaluation.loss, dtype=rewards.dtype, device=rewards.device)
+        loss, gradient = objective(rewards.detach().cpu().numpy().astype(np.float64))
+        ctx.gradient = th.as_tensor(gradient, dtype=rewards.dtype, device=rewards.device)
+        return th.as_tensor(loss, dtype=rewards.dtype, device=rewards.device)
 
     @staticmethod
     def backward(ctx: Any, *gradients: th.Tensor) -> tuple[th.Tensor, None]:
@@ -29,7 +28,7 @@ def differentiable(objective: Objective, rewards: th.Tensor) -> th.Tensor:
 
     The planning inside is exact, and so is the gradient: no graph is kept through it.
 
-    :param objective: such as :class:`~gym_ilrl.irl.likelihood.ActionLikelihood`
-    :param rewards: of shape ``(n_actions, n_states)``
+    :param objective: takes rewards and returns loss and derivative
+    :param rewards: what the objective takes, as a tensor
     """
-    return cast(th.Tensor, _Planned.apply(rewards, objective))
+    return cast(th.Tensor, _Planned.apply(rewards, objective))  # type: ignore[no-untyped-call]

@@ -1,0 +1,104 @@
+"""What MaxEntIRL refuses, and what it takes where the choice is left to it."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch as th
+from torch import nn
+
+from gym_ilrl.arguments import is_number, require
+from gym_ilrl.irl.expert_visits import ExpertVisits
+from gym_ilrl.irl.features import REWARD_ON, Features
+from gym_ilrl.planning.solve import SOLVERS
+
+if TYPE_CHECKING:
+    from gym_ilrl.algorithms.max_ent_irl import MaxEntIRL
+
+_REWARDS = ("auto", "tabular", "linear", "network")
+_OBJECTIVES = ("auto", "likelihood", "dual")
+_DEVIATION_OF_WEIGHTS = 30.0  # of the default prior, in temperatures; that of a table's entries is 1
+
+
+def check_options(model: "MaxEntIRL") -> None:
+    """Refuse options outside their range.
+
+    :raises ValueError: naming the option, what was given and what was expected
+    """
+    positive = (("temperature", model.temperature), ("tolerance", model.tolerance))
+    for name, value in positive:
+        require(is_number(value) and value > 0.0, name, value, "a positive number")
+    require(is_number(model.l1_coef) and model.l1_coef >= 0.0, "l1_coef", model.l1_coef, "a number of at least 0")
+    l2 = model.l2_coef
+    require(l2 is None or (is_number(l2) and l2 >= 0.0), "l2_coef", l2, "a number of at least 0, or None")
+    require(model.objective in _OBJECTIVES, "objective", model.objective, f"one of {', '.join(_OBJECTIVES)}")
+    require(model.solver in SOLVERS, "solver", model.solver, f"one of {', '.join(SOLVERS)}")
+    on = model.reward_on
+    require(on is None or on in REWARD_ON, "reward_on", on, f"one of {', '.join(REWARD_ON)}, or None")
+    kind = model.kind_of_reward
+    fits = isinstance(kind, nn.Module) or kind in _REWARDS
+    require(fits, "reward", kind, f"one of {', '.join(_REWARDS)}, or a torch.nn.Module")
+    neural = isinstance(kind, nn.Module) or kind == "network"
+    if neural and on == "transitions":
+        raise ValueError(
+            "a network of transitions is not averaged over the next state; give reward_on='states' or 'actions', or "
+            "features of transitions with reward='linear'"
+        )
+    named = model.optimizer in ("auto", "lbfgs")
+    is_class = isinstance(model.optimizer, type) and issubclass(model.optimizer, th.optim.Optimizer)
+    require(named or is_class, "optimizer", model.optimizer, "auto, lbfgs, or a class of torch.optim")
+    require(not (neural and model.optimizer == "lbfgs"), "optimizer", "lbfgs", "a class of torch.optim for a network")
+    if not model.causal:
+        require(model.objective != "dual", "objective", model.objective, "auto or likelihood with causal=False")
+        require(not model.state_only, "state_only", model.state_only, "False with causal=False")
+
+
+def chosen_objective(model: "MaxEntIRL", expert: ExpertVisits) -> str:
+    """Return ``"trajectory"``, ``"dual"`` or ``"likelihood"``.
+
+    :param expert: what the demonstrations say
+    """
+    if not model.causal:
+        return "trajectory"
+    if model.objective != "auto":
+        return model.objective
+    finite = model.mdp.horizon is not None
+    return "dual" if finite and expert.is_complete and expert.has_actions else "likelihood"
+
+
+def chosen_features(model: "MaxEntIRL", published: Any) -> tuple[Any, str]:
+    """Return the features of the reward, None for a table, and what they are of.
+
+    :param published: the features that the environment has, or None
+    :raises ValueError: if there are none where they are needed, or some where there is no use for them
+    """
+    given = model.features
+    if model.kind_of_reward == "tabular":
+        require(given is None, "features", type(given).__name__, "None for reward='tabular', or another reward")
+        return None, model.reward_on or "states"
+    if given is not None:
+        return given, model.reward_on or "states"
+    if model.kind_of_reward == "linear" and published is None:
+        raise ValueError("reward='linear' needs features: this environment publishes none; give features=")
+    on = "actions" if np.ndim(published) == 3 else "states"
+    if published is None or model.reward_on not in (None, on):
+        return None, model.reward_on or "states"
+    return published, on
+
+
+def chosen_l2(model: "MaxEntIRL", kind: str, features: Features, expert: ExpertVisits) -> float:
+    """Return the weight of half the sum of the weights' squares.
+
+    The likelihood is a mean over steps, in nats; the other objectives are means over episodes, in units of reward.
+
+    :param kind: of objective
+    :param features: of the reward
+    :param expert: what the demonstrations say
+    """
+    if model.l2_coef is not None:
+        return model.l2_coef
+    if model.is_neural or expert.n_steps == 0:
+        return 0.0
+    deviation = model.temperature * (1.0 if features.matrix is None else _DEVIATION_OF_WEIGHTS)
+    if kind == "likelihood":
+        return 1.0 / (deviation**2 * expert.n_steps)
+    return model.temperature / (deviation**2 * expert.n_episodes)
