@@ -10,7 +10,6 @@ from gym_ilrl.planning.solution import Solution
 from gym_ilrl.planning.solve import solve
 from gym_ilrl.planning.tabular_mdp import TabularMDP
 
-
 _SMALL = 1000  # states whose factor is cheap however they are connected
 _MANY = 50  # sweeps that cost more than the Newton steps from the last values
 
