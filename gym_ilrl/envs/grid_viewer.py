@@ -26,7 +26,7 @@ def draw(layout: GridLayout, start: int, goal: int, agent: int) -> NDArray[np.ui
     _draw_floor(picture, layout, cell, {start: _START, goal: _GOAL})
     _draw_walls(picture, layout, cell)
     left, top = _corner(goal, layout, cell)
-    _draw_flag(picture, left, top, cell)
+    draw_flag(picture, left, top, cell)
     left, top = _corner(agent, layout, cell)
     disc(picture, (left + 0.53 * cell, top + 0.55 * cell), 0.29 * cell, _SHADOW)
     disc(picture, (left + 0.5 * cell, top + 0.5 * cell), 0.28 * cell, _AGENT)
@@ -84,7 +84,14 @@ def _draw_walls(picture: NDArray[np.uint8], layout: GridLayout, cell: int) -> No
         segment(picture, (x, y), (x + cell, y), half, _WALL)
 
 
-def _draw_flag(picture: NDArray[np.uint8], left: int, top: int, cell: int) -> None:
+def draw_flag(picture: NDArray[np.uint8], left: int, top: int, cell: int) -> None:
+    """Draw a flag on a pole inside a square cell.
+
+    :param picture: to draw on
+    :param left: of the cell, in pixels
+    :param top: of the cell, in pixels
+    :param cell: side of the cell, in pixels
+    """
     pole, high, low = left + 0.36 * cell, top + 0.2 * cell, top + 0.8 * cell
     segment(picture, (pole, high), (pole, low), 0.03 * cell, _WALL)
     for share in np.linspace(0.0, 1.0, max(cell, 2)):  # a triangle, line by line
