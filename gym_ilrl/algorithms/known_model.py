@@ -10,7 +10,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
-from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback
+from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedule
 from stable_baselines3.common.vec_env import VecEnv
 
 from gym_ilrl.algorithms.environment_models import as_environment, read_model
@@ -38,6 +38,7 @@ class KnownModel(BaseAlgorithm):
     :param horizon: number of steps after which an episode is over; the policy then depends on time. None: that of a
         given ``TabularMDP``, else unlimited; the time limit of an environment is modelled by
         ``horizon=env.spec.max_episode_steps``
+    :param learning_rate: of subclasses that train by gradients
     :param stats_window_size: as in SB3
     :param tensorboard_log: the log location for TensorBoard, or None
     :param policy_kwargs: passed to the policy
@@ -59,6 +60,7 @@ class KnownModel(BaseAlgorithm):
         env: GymEnv | str | TabularMDP | None = None,
         gamma: float | None = None,
         horizon: int | None = None,
+        learning_rate: float | Schedule = 0.0,
         stats_window_size: int = 100,
         tensorboard_log: str | None = None,
         policy_kwargs: dict[str, Any] | None = None,
@@ -74,7 +76,7 @@ class KnownModel(BaseAlgorithm):
         super().__init__(
             policy,
             env if env is None or isinstance(env, str) else as_environment(env),
-            learning_rate=0.0,
+            learning_rate=learning_rate,
             policy_kwargs=dict(policy_kwargs or {}),
             stats_window_size=stats_window_size,
             tensorboard_log=tensorboard_log,

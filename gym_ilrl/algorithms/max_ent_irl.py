@@ -141,6 +141,7 @@ class MaxEntIRL(KnownModel):
             env,
             gamma=gamma,
             horizon=horizon,
+            learning_rate=learning_rate,
             stats_window_size=stats_window_size,
             tensorboard_log=tensorboard_log,
             policy_kwargs=policy_kwargs,
@@ -149,7 +150,6 @@ class MaxEntIRL(KnownModel):
             device=device,
             _init_setup_model=_init_setup_model,
         )
-        self.learning_rate = learning_rate
         self.set_demonstrations(demonstrations)
 
     def set_demonstrations(self, demonstrations: Any) -> None:
