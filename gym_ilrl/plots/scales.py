@@ -30,19 +30,17 @@ def colour_limits(kind: str, *arrays: NDArray[np.float64]) -> tuple[float, float
     """
     numbers = np.concatenate([array.ravel() for array in arrays])
     if kind == "value":
-        middle = float(np.median(numbers))
-        low, high = middle - _reach(middle - numbers), middle + _reach(numbers - middle)
+        below, above = np.quantile(numbers, (1.0 - _MOST, _MOST)).tolist()
+        low = above - _reach(above - float(numbers.min()), above - below)
+        high = below + _reach(float(numbers.max()) - below, above - below)
         return (low, high) if low < high else (low - 0.5, high + 0.5)
-    reach = _reach(np.abs(numbers)) or 1.0
+    sizes = np.abs(numbers[numbers != 0.0])
+    reach = _reach(float(sizes.max()), float(np.quantile(sizes, _MOST))) if len(sizes) else 1.0
     return (-reach, reach) if kind == "reward" else (0.0, reach)
 
 
-def _reach(distances: NDArray[np.float64]) -> float:
-    positive = distances[distances > 0.0]
-    if len(positive) == 0:
-        return 0.0
-    furthest, most = float(positive.max()), float(np.quantile(positive, _MOST))
-    return furthest if furthest <= _OUTLIER * most else _REACH * most
+def _reach(furthest: float, most: float) -> float:
+    return furthest if most == 0.0 or furthest <= _OUTLIER * most else _REACH * most
 
 
 def colours(kind: str, limits: tuple[float, float]) -> dict[str, Any]:

@@ -118,4 +118,4 @@ def _lines(ax: Any, segments: NDArray[np.float64], **style: Any) -> None:
     from matplotlib.collections import LineCollection
 
     if len(segments):
-        ax.add_collection(LineCollection(list(segments), **style), autolim=False)
+        ax.add_collection(LineCollection(list(segments), gid="links", **style), autolim=False)
