@@ -22,13 +22,15 @@ def arguments_of(env: gym.Env[Any, Any]) -> dict[str, Any]:
     available = getattr(unwrapped, "available", None)
     if all(hasattr(unwrapped, name) for name in _ARRAYS):
         matrix, rewards, initial, terminal = (getattr(unwrapped, name) for name in _ARRAYS)
+        final = getattr(unwrapped, "final_transitions", None)
         return {
             "transitions": matrix,
             "rewards": rewards,
             "initial": initial,
             "terminal": terminal,
             "available": available,
-            **{name: getattr(unwrapped, name, None) for name in ("ending", "final_transitions")},
+            "ending": getattr(unwrapped, "ending", None) if final is None else None,
+            "final_transitions": final,
         }
     if not hasattr(unwrapped, "P"):
         raise ValueError(

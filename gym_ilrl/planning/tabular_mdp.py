@@ -21,6 +21,7 @@ from gym_ilrl.planning.environment_model import arguments_of
 from gym_ilrl.planning.layouts import action_major, by_successors, expected_rewards, final_matrix, stacked
 from gym_ilrl.planning.outcomes import OutcomeFunction, by_outcomes
 from gym_ilrl.planning.reachability import steps_to_end
+from gym_ilrl.planning.tabular_env import environment_of
 
 _ARGUMENTS = (
     "transitions",
@@ -255,6 +256,18 @@ class TabularMDP:
         other.__dict__.update(self.__dict__, rewards=rewards, gamma=float(arguments["gamma"]))
         other.__dict__.update(horizon=None if horizon is None else int(horizon))
         return other
+
+    def to_env(self, render_mode: str | None = None) -> gym.Env[Any, Any]:
+        """Return an environment that samples this process: what learns by trial and error can be given it.
+
+        Observations and actions are the numbers of states and actions, from 0, and rewards the expected ones. With a
+        horizon, a ``TimeLimit`` truncates episodes. Where an episode ends without entering a state, the state acted in
+        is observed once more. Where actions are missing, the info has an ``action_mask``, and taking one is an error.
+        :meth:`from_env` reads the process back.
+
+        :param render_mode: ``None``, or ``"ansi"`` for the number of the state
+        """
+        return environment_of(self, render_mode)
 
     @property
     def n_states(self) -> int:
