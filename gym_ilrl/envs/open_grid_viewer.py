@@ -40,7 +40,7 @@ def floor(colors: NDArray[np.uint8], line: Color) -> NDArray[np.uint8]:
 def frame_agent(picture: NDArray[np.uint8], index: int, size: int) -> None:
     """Draw the agent as a frame around its cell, which stays visible."""
     cell, (left, top) = cell_pixels(size), corner(index, size)
-    near, far = 0.08 * cell, 0.92 * cell
+    near, far = 0.13 * cell, 0.87 * cell
     square = [(left + x, top + y) for x, y in ((near, near), (far, near), (far, far), (near, far), (near, near))]
     path(picture, square, 0.12 * cell, _HALO)
     path(picture, square, 0.07 * cell, _AGENT)

@@ -29,7 +29,8 @@ class TabularExpert(StandardExpert):
         horizon = planning_horizon(env.spec)
         self.gamma = 1.0 - 1.0 / max(horizon, 2)
         transitions, rewards = model.transition_matrix.copy(), model.reward.copy()
-        transitions.data[model.terminal[transitions.indices]] = 0.0  # nothing comes after the end
+        leaving = np.repeat(np.tile(model.terminal, len(rewards)), np.diff(transitions.indptr))
+        transitions.data[leaving | model.terminal[transitions.indices]] = 0.0  # nothing comes after the end
         rewards[:, model.terminal] = 0.0
         if model.available is not None:
             rewards[~model.available] = -np.inf
