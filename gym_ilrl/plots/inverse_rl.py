@@ -12,6 +12,7 @@ from gym_ilrl.plots.marks import legend_handles
 from gym_ilrl.plots.policies import action_probabilities, plot_policy
 from gym_ilrl.plots.positions import grid_of
 from gym_ilrl.plots.scales import beyond, colour_limits
+from gym_ilrl.plots.state_rewards import state_rewards
 from gym_ilrl.plots.states import plot_states
 
 _WIDE = 1.7  # width by height of the positions, from which on panels are stacked
@@ -35,7 +36,7 @@ def plot_inverse_rl(
     mdp: TabularMDP,
     learned_reward: ArrayLike,
     policy: ArrayLike,
-    expert_occupancy: ArrayLike,
+    expert_occupancy: ArrayLike | None,
     learner_occupancy: ArrayLike,
     true_reward: ArrayLike | None = None,
     positions: ArrayLike | None = None,
@@ -47,15 +48,17 @@ def plot_inverse_rl(
     their own colour bars, both diverging around zero, and it is signs and patterns that compare, not numbers. The two
     occupancies share one bar; where they agree, the learner does what the expert does.
 
-    Of rewards on actions the mean over the actions that exist in a state is drawn. Terminal states are marked; those
-    that have a positive true reward by a star, if it is one on states.
+    Of rewards on actions the mean over the actions that exist in a state is drawn; of true ones first the rewards on
+    states that earn them, where there are some (:func:`~gym_ilrl.plots.state_rewards`). Terminal states are marked, by
+    a star where such a true reward is positive. Under the arrows the colours of the learned reward are paler.
 
     :param mdp: the problem
     :param learned_reward: of shape ``(n_states,)`` or, on actions, ``(n_states, n_actions)``
     :param policy: probabilities of the learner's actions, of shape ``(n_actions, n_states)``. With the time in front,
         their mean over the times, weighted by how often the learner is in the state then, which is what its occupancy
         says; in states that it never visits, those of time 0
-    :param expert_occupancy: of shape ``(n_actions, n_states)``
+    :param expert_occupancy: of shape ``(n_actions, n_states)``, or ``(n_states,)`` where the actions are not known;
+        None: not known
     :param learner_occupancy: of shape ``(n_actions, n_states)``
     :param true_reward: as ``learned_reward``; None: not known
     :param positions: of shape ``(n_states, 2)``, x to the right and y downwards, see
@@ -68,21 +71,22 @@ def plot_inverse_rl(
     """
     from gym_ilrl.plots.figure import Picture
 
-    expert, learner = (
-        numbers(given, name, mdp.rewards.shape)
-        for name, given in (("expert_occupancy", expert_occupancy), ("learner_occupancy", learner_occupancy))
-    )
+    shape = mdp.rewards.shape
+    learner = numbers(learner_occupancy, "learner_occupancy", shape)
     table = _mean_policy(mdp, policy, learner)
-    learned = _of_states(mdp, learned_reward, "learned_reward")
+    learned = _of_states(mdp, numbers(learned_reward, "learned_reward", shape[1:], shape[::-1]))
     panels = [
         _Panel("Learned reward", learned, "reward", 1),
         _Panel("Learner's policy", learned, "reward", 1, has_arrows=True),
-        _Panel("Expert's visits", expert.sum(axis=0), "occupancy", 2),
-        _Panel("Learner's visits", learner.sum(axis=0), "occupancy", 2),
     ]
+    goals = None
     if true_reward is not None:
-        panels.insert(0, _Panel("True reward", _of_states(mdp, true_reward, "true_reward"), "reward", 0))
-    goals = None if true_reward is None or np.ndim(true_reward) != 1 else panels[0].values
+        true, goals = _truth(mdp, numbers(true_reward, "true_reward", shape[1:], shape[::-1]))
+        panels.insert(0, _Panel("True reward", true, "reward", 0))
+    if expert_occupancy is not None:
+        expert = numbers(expert_occupancy, "expert_occupancy", shape, shape[1:])
+        panels.append(_Panel("Expert's visits", expert.reshape(-1, mdp.n_states).sum(axis=0), "occupancy", 2))
+    panels.append(_Panel("Learner's visits", learner.sum(axis=0), "occupancy", 2))
     places = None if positions is None else numbers(positions, "positions", (mdp.n_states, 2))
     figure = Picture(figsize=_size(places, len(panels)), layout="constrained" if places is None else "compressed")
     if places is None:
@@ -102,12 +106,17 @@ def _mean_policy(mdp: TabularMDP, policy: ArrayLike, occupancy: NDArray[np.float
     return np.where(visits > 0.0, occupancy / np.where(visits > 0.0, visits, 1.0), first)
 
 
-def _of_states(mdp: TabularMDP, reward: ArrayLike, name: str) -> NDArray[np.float64]:
-    table = numbers(reward, name, (mdp.n_states,), (mdp.n_states, mdp.n_actions))
-    if table.ndim == 1:
-        return table
-    exists = np.ones(table.shape) if mdp.available is None else mdp.available.T
-    mean: NDArray[np.float64] = (table * exists).sum(axis=1) / exists.sum(axis=1)
+def _truth(mdp: TabularMDP, reward: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+    """Return what is drawn of the true reward, and the rewards on states, if it is one."""
+    on_states = reward if reward.ndim == 1 else state_rewards(mdp.replace(rewards=reward.T))
+    return (_of_states(mdp, reward), None) if on_states is None else (on_states, on_states)
+
+
+def _of_states(mdp: TabularMDP, reward: NDArray[np.float64]) -> NDArray[np.float64]:
+    if reward.ndim == 1:
+        return reward
+    exists = np.ones(reward.shape) if mdp.available is None else mdp.available.T
+    mean: NDArray[np.float64] = (reward * exists).sum(axis=1) / exists.sum(axis=1)
     return np.where(mdp.terminal, 0.0, mean)
 
 
@@ -141,36 +150,50 @@ def _draw_maps(
     places: NDArray[np.float64],
 ) -> None:
     """Draw each panel as a map: all in one row, or, where maps are wide, one row for each colour bar."""
-    from matplotlib.ticker import MaxNLocator
-
-    groups = sorted({panel.group for panel in panels})
     is_wide = _aspect(places) >= _WIDE
+    groups = [[panel for panel in panels if panel.group == group] for group in sorted({p.group for p in panels})]
     axes = figure.subplots(len(groups), 2) if is_wide else figure.subplots(1, len(panels))
+    spare: list[Any] = []
     for row, group in enumerate(groups):
-        members = [panel for panel in panels if panel.group == group]
-        first = panels.index(members[0])
-        own = axes[row][: len(members)] if is_wide else axes[first : first + len(members)]
-        limits = colour_limits(members[0].kind, *(panel.values for panel in members))
-        artists = [
-            plot_states(
-                ax, panel.values, places, mdp=mdp, kind=panel.kind, limits=limits, goals=goals, colour_bar=False,
-                title=panel.title,
-            )
-            for panel, ax in zip(members, own, strict=True)
-        ]  # fmt: skip
-        if members[-1].has_arrows:
-            artists[-1].set_alpha(_UNDER_ARROWS)
-            plot_policy(own[-1], policy, mdp, places)
-        side = {"location": "right", "aspect": 12} if is_wide else {"location": "bottom", "aspect": 14 * len(members)}
-        extend = beyond(limits, [panel.values for panel in members])
-        bar = figure.colorbar(artists[0], ax=list(own), extend=extend, pad=0.02, ticks=MaxNLocator(5), **side)
-        bar.outline.set_visible(False)
+        first = panels.index(group[0])
+        own = axes[row] if is_wide else axes[first : first + len(group)]
+        _draw_group(figure, list(own[: len(group)]), mdp, group, policy, goals, places)
+        spare += list(own[len(group) :])
+    for ax in spare:
+        ax.set_axis_off()
     handles = legend_handles(axes.flat[0], mdp, goals)
-    if is_wide and len(panels) % 2:  # the true reward leaves a place beside it
-        axes[0, 1].axis("off")
-        axes[0, 1].legend(handles=handles, loc="center left", frameon=False)
+    if spare and handles:
+        spare[0].legend(handles=handles, loc="center left", frameon=False)
     elif handles:
         figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
+
+
+def _draw_group(
+    figure: Any,
+    axes: list[Any],
+    mdp: TabularMDP,
+    panels: list[_Panel],
+    policy: NDArray[np.float64],
+    goals: NDArray[np.float64] | None,
+    places: NDArray[np.float64],
+) -> None:
+    """Draw the panels that share a colour bar."""
+    from matplotlib.ticker import MaxNLocator
+
+    kind, values = panels[0].kind, [panel.values for panel in panels]
+    limits = colour_limits(kind, *values)
+    artists = []
+    for panel, ax in zip(panels, axes, strict=True):
+        shared: dict[str, Any] = {"kind": kind, "limits": limits, "colour_bar": False}
+        artists.append(plot_states(ax, panel.values, places, mdp=mdp, goals=goals, title=panel.title, **shared))
+        if panel.has_arrows:
+            artists[-1].set_alpha(_UNDER_ARROWS)
+            plot_policy(ax, policy, mdp, places)
+    is_wide = _aspect(places) >= _WIDE
+    side = {"location": "right", "aspect": 12} if is_wide else {"location": "bottom", "aspect": 14 * len(panels)}
+    ticks = MaxNLocator(5)
+    bar = figure.colorbar(artists[0], ax=axes, extend=beyond(limits, values), pad=0.02, ticks=ticks, **side)
+    bar.outline.set_visible(False)
 
 
 def _draw_rows(
@@ -188,4 +211,5 @@ def _draw_rows(
         else:
             plot_states(ax, panel.values, mdp=mdp, kind=panel.kind, goals=goals, title=panel.title)
         ax.set_xlabel("state" if ax is axes[-1] else "")
-    axes[-1].sharey(axes[-2])
+    if panels[-2].kind == panels[-1].kind:
+        axes[-1].sharey(axes[-2])
