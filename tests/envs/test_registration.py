@@ -18,7 +18,7 @@ IDS = sorted(env_id for env_id in registry if env_id.startswith("ilrl/"))
 
 
 def test_importing_registers_and_registering_again_changes_nothing():
-    names = ("LaneKeeping", "Tightrope", "GridMaze", "SparsePointMaze")
+    names = ("LaneKeeping", "Tightrope", "GridMaze", "SparsePointMaze", "ObjectWorld", "BinaryWorld", "RiskyPath")
     assert {f"ilrl/{name}-v0" for name in names} <= set(IDS)
     before = dict(registry)
     register_envs()
@@ -100,6 +100,9 @@ def test_no_vector_entry_point_before_gymnasium_1_1(env_id):
         ("ilrl/Tightrope-v0", ("length", "slip", "book_seed")),
         ("ilrl/GridMaze-v0", ("size", "slip", "layout_seed", "layout")),
         ("ilrl/SparsePointMaze-v0", ("layout", "step_cost")),
+        ("ilrl/ObjectWorld-v0", ("size", "n_objects", "n_colors", "slip", "features", "layout_seed")),
+        ("ilrl/BinaryWorld-v0", ("size", "slip", "layout_seed")),
+        ("ilrl/RiskyPath-v0", ("win_probability", "prize", "loss", "safe")),
     ],
 )
 @pytest.mark.parametrize("value", ["a", None, float("nan"), float("inf"), -1, [1], 1 + 2j])

@@ -89,7 +89,9 @@ def test_anything_with_predict_may_be_registered(revealing):
         assert isinstance(expert(env), Zero)
 
 
-@pytest.mark.parametrize("name", ["LaneKeeping", "Tightrope", "GridMaze", "SparsePointMaze"])
+@pytest.mark.parametrize(
+    "name", ["LaneKeeping", "Tightrope", "GridMaze", "SparsePointMaze", "ObjectWorld", "RiskyPath"]
+)
 def test_ilrl_experts_act_alike_in_one_and_in_many(name):
     env_id = f"ilrl/{name}-v0"
     native, alone = gym_ilrl.make_vec_env(env_id, 3, seed=5), gym.make(env_id)
