@@ -178,12 +178,14 @@ class MaxEntIRL(KnownModel):
         learned = self.reward_model.learned
         if not isinstance(learned, LinearReward):
             raise AttributeError("the reward is a network; see reward_model.learned")
-        return np.array(learned.weights.detach().cpu())
+        weights: NDArray[np.float64] = learned.weights.detach().cpu().numpy().copy()
+        return weights
 
     @property
     def reward_table(self) -> NDArray[np.float64]:
         """The learned reward of every state, of shape ``(n_states,)``; or of its actions, ``(n_states, n_actions)``."""
-        return np.array(self.reward_model.table.table.cpu())
+        table: NDArray[np.float64] = self.reward_model.table.table.cpu().numpy().copy()
+        return table
 
     def reward(
         self, observations: Any, actions: Any = None, next_observations: Any = None, terminated: Any = None
@@ -232,7 +234,7 @@ class MaxEntIRL(KnownModel):
     @property
     def _probabilities(self) -> NDArray[np.float64]:
         """Probabilities of the policy's actions, action-major."""
-        log_probabilities: NDArray[np.float64] = np.asarray(self.policy.log_probabilities.cpu())
+        log_probabilities: NDArray[np.float64] = self.policy.log_probabilities.cpu().numpy()
         probabilities: NDArray[np.float64] = np.exp(log_probabilities.swapaxes(-1, -2))
         return probabilities
 

@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize
 
+from gym_ilrl.planning import DivergenceError
+
 Function = Callable[[NDArray[np.float64]], tuple[float, NDArray[np.float64]]]
 _CORRECTIONS = 30  # pairs that L-BFGS remembers: a third fewer evaluations than with its default of 10
 _LEAST_SCALE = 1e-3  # of a feature's expectation, relative to the largest one
@@ -47,6 +49,8 @@ def minimise(
     """Minimise ``f(x) + l1_coef |x|_1`` by L-BFGS-B (Byrd, Lu, Nocedal & Zhu, 1995), until ``function`` raises
     :class:`Stop` or no progress is possible.
 
+    Where the soft values are infinite, after a step that was too long, the function counts as very high.
+
     The absolute values are made smooth by ``x = p - q`` with ``p, q >= 0``, whose sum is the penalty.
 
     :param function: returns value and gradient at a point
@@ -57,16 +61,23 @@ def minimise(
     best = Minimum(start.copy())
     split = l1_coef > 0.0
     d = len(start)
+    best_variables = np.empty(0)
 
     def scaled(variables: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        nonlocal best_variables
         point = scale * (variables[:d] - variables[d:] if split else variables)
-        value, gradient = function(point)
+        try:
+            value, gradient = function(point)
+        except DivergenceError:
+            if not np.isfinite(best.loss):
+                raise
+            return _slope_back(variables - best_variables, best.loss)
         slope = scale * gradient
         if split:
             value += l1_coef * float(scale @ (variables[:d] + variables[d:]))
             slope = np.concatenate([slope, -slope]) + l1_coef * np.concatenate([scale, scale])
         if value < best.loss:
-            best.point, best.loss = point, value
+            best.point, best.loss, best_variables = point, value, variables.copy()
         return value, slope
 
     first = start / scale
@@ -79,3 +90,9 @@ def minimise(
     except Stop:
         pass
     return best
+
+
+def _slope_back(step: NDArray[np.float64], loss: float) -> tuple[float, NDArray[np.float64]]:
+    """Return a high value that slopes back to the best point: the line search takes a shorter step."""
+    height = 10.0 * (1.0 + abs(loss))
+    return loss + height, 2.0 * height * step / max(float(step @ step), np.finfo(np.float64).tiny)
