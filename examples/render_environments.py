@@ -15,6 +15,9 @@ SCENES = {
     "Tightrope": (0, 27, {}),
     "GridMaze": (1, 9, {}),
     "SparsePointMaze": (0, 33, {"layout": "S"}),
+    "ObjectWorld": (2, 3, {}),
+    "BinaryWorld": (0, 3, {"size": 12}),
+    "RiskyPath": (0, 0, {}),
 }
 
 

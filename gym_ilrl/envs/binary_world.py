@@ -91,7 +91,8 @@ class BinaryWorldEnv(OpenGridEnv):
     :param render_mode: ``None``, ``"rgb_array"`` or ``"ansi"``; ``gym.make`` adds ``"human"``
     :raises ValueError: if an argument is out of range
 
-    **Expert.** :class:`gym_ilrl.experts.tabular.TabularExpert`, planned by value iteration on the exact model.
+    **Expert.** :class:`gym_ilrl.experts.tabular.TabularExpert` is planned by value iteration on the exact model. At the
+    defaults it earns 42.4 in 50 steps, random actions 1.4.
 
     **Version history.** v0: first version.
     """

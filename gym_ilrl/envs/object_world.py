@@ -167,7 +167,8 @@ class ObjectWorldEnv(OpenGridEnv):
     :param render_mode: ``None``, ``"rgb_array"`` or ``"ansi"``; ``gym.make`` adds ``"human"``
     :raises ValueError: if an argument is out of range
 
-    **Expert.** :class:`gym_ilrl.experts.tabular.TabularExpert`, planned by value iteration on the exact model.
+    **Expert.** :class:`gym_ilrl.experts.tabular.TabularExpert` is planned by value iteration on the exact model. At the
+    defaults it earns 37.8 in 50 steps, random actions -17.8.
 
     **Version history.** v0: first version.
     """
