@@ -12,10 +12,11 @@ from scipy import sparse
 from gym_ilrl.arguments import require
 from gym_ilrl.envs.dynamics import Dynamics, is_within
 from gym_ilrl.envs.grid_layouts import generate_layout
-from gym_ilrl.envs.grid_model import DIRECTIONS, N_ACTIONS, ToyTextModel, moves, toy_text_model, transition_matrix
+from gym_ilrl.envs.grid_model import DIRECTIONS, N_ACTIONS, moves, transition_matrix
 from gym_ilrl.envs.grid_viewer import draw, write
 from gym_ilrl.envs.random_numbers import draw_key, uniform
 from gym_ilrl.envs.single import SingleEnv
+from gym_ilrl.envs.toy_text import ToyTextModel, toy_text_model
 from gym_ilrl.envs.vector import DynamicsVectorEnv
 
 _GUSTS = 2**62  # the numbers of the wind are far behind those of the slips in each row's sequence
@@ -116,7 +117,8 @@ class GridMazeDynamics(Dynamics):
     @cached_property
     def toy_text_model(self) -> ToyTextModel:
         """The model in Gymnasium's toy-text form, see :attr:`GridMazeEnv.P`."""
-        return toy_text_model(self.transition_matrix, self.goal, self.terminal)
+        arriving = (self.transition_matrix.indices == self.goal).astype(np.float64)
+        return toy_text_model(self.transition_matrix, arriving, self.terminal)
 
     @cached_property
     def reward(self) -> NDArray[np.float64]:

@@ -9,8 +9,6 @@ from gym_ilrl.envs.grid_layouts import GridLayout
 N_ACTIONS = 4  # left, down, right, up, as in Gymnasium's FrozenLake: a - 1 and a + 1 are perpendicular to a
 DIRECTIONS = ("left", "down", "right", "up")
 
-ToyTextModel = dict[int, dict[int, list[tuple[float, int, float, bool]]]]
-
 
 def moves(layout: GridLayout) -> NDArray[np.int64]:
     """Return where each direction leads from each cell, of shape ``(4, n_states)``: into a wall is to stay."""
@@ -51,25 +49,3 @@ def _gusts(blown: NDArray[np.int64], wind: float) -> sparse.csr_matrix:
     probabilities = np.repeat([1.0 - wind, wind], len(blown))
     entries = (np.tile(cells, 2), np.concatenate([cells, blown]))
     return sparse.csr_matrix((probabilities, entries), shape=(len(blown), len(blown)))
-
-
-def toy_text_model(matrix: sparse.csr_matrix, goal: int, terminal: NDArray[np.bool_]) -> ToyTextModel:
-    """Return the model in the form of Gymnasium's toy-text environments.
-
-    :param matrix: as :func:`transition_matrix` returns it
-    :param goal: the cell that pays 1
-    :param terminal: whether a cell ends the episode, of shape ``(n_states,)``
-    :return: ``{cell: {action: [(probability, next_cell, reward, terminated), ...]}}``
-    """
-    n_states = matrix.shape[1]
-    ends, probabilities, arrivals = matrix.indptr.tolist(), matrix.data.tolist(), matrix.indices.tolist()
-    is_over = terminal.tolist()
-
-    def outcomes(cell: int, action: int) -> list[tuple[float, int, float, bool]]:
-        row = action * n_states + cell
-        return [
-            (probabilities[i], arrivals[i], float(arrivals[i] == goal and cell != goal), is_over[arrivals[i]])
-            for i in range(ends[row], ends[row + 1])
-        ]
-
-    return {cell: {action: outcomes(cell, action) for action in range(N_ACTIONS)} for cell in range(n_states)}
