@@ -9,7 +9,7 @@ from gym_ilrl.envs.road_network_graph import symmetric_graph
 
 CLASSES = ("highway", "main road", "street")
 SPEEDS = np.array([100.0, 50.0, 30.0])  # km/h, where nothing is in the way
-_SPACING = (8.0, 3.5)  # km, at most, between the hubs that highways join, and those that main roads join
+_SPACING = (7.0, 3.5)  # km, at most, between the hubs that highways join, and those that main roads join
 
 
 def classify_roads(junctions: NDArray[np.float64], pairs: NDArray[np.int64]) -> NDArray[np.int8]:

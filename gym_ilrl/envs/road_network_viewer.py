@@ -54,8 +54,9 @@ def draw_trip(
     x, y = pixels[destination].tolist()
     disc(picture, (x, y), 0.8 * size, (38, 128, 64))
     draw_flag(picture, round(x - 1.8 * size), round(y - 4.0 * size), round(5 * size))
-    for road in route[:-1].tolist():
-        segment(picture, _point(pixels[network.tail[road]]), _point(pixels[network.head[road]]), 0.22 * size, _ROUTE)
+    ends = np.sort(np.stack([network.tail[route[:-1]], network.head[route[:-1]]], axis=1), axis=1)
+    for junction, other in np.unique(ends, axis=0).tolist():
+        segment(picture, _point(pixels[junction]), _point(pixels[other]), 0.22 * size, _ROUTE)
     start, end = pixels[network.tail[route[-1]]], pixels[network.head[route[-1]]]
     ahead = (end - start) / max(float(np.linalg.norm(end - start)), 1e-9)
     front = end - 0.9 * size * ahead

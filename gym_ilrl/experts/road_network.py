@@ -1,6 +1,6 @@
 """The expert of ``ilrl/RoadNetwork-v0``: the cheapest route."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 import gymnasium as gym
 import numpy as np
@@ -10,7 +10,9 @@ from scipy.sparse import csgraph
 
 from gym_ilrl.envs.road_network import RoadNetworkEnv
 from gym_ilrl.envs.road_network_costs import Preferences, as_weights, route_costs
-from gym_ilrl.experts.standard import StandardExpert
+from gym_ilrl.experts.standard import StandardExpert, single_environment
+
+SelfRoadNetworkExpert = TypeVar("SelfRoadNetworkExpert", bound="RoadNetworkExpert")
 
 
 class RoadNetworkExpert(StandardExpert):
@@ -30,6 +32,7 @@ class RoadNetworkExpert(StandardExpert):
         roads = env.unwrapped
         if not isinstance(roads, RoadNetworkEnv):
             raise TypeError(f"RoadNetworkExpert needs an ilrl/RoadNetwork-v0 and was given {roads!r}")
+        self.preferences = preferences
         weights = roads.preferences if preferences is None else as_weights(preferences)
         n_destinations = len(roads.terminal) // roads.network.n_roads
         costs = np.tile(route_costs(roads.network, weights), n_destinations)
@@ -43,6 +46,14 @@ class RoadNetworkExpert(StandardExpert):
         self.costs: NDArray[np.float64]  # of the way to the destination, (n_states,)
         self.costs = csgraph.dijkstra(backwards, indices=np.flatnonzero(roads.terminal), min_only=True)
         self._actions = np.argmin(np.where(exists, costs + self.costs[following], np.inf), axis=0)
+
+    def bind(self: SelfRoadNetworkExpert, env: Any) -> SelfRoadNetworkExpert:
+        """Return the expert planned anew for the map of ``env``, with the same preferences of its own, if any."""
+        bound = super().bind(env)
+        if self.preferences is None:
+            return bound
+        with single_environment(env) as single:
+            return type(self)(single, self.preferences)
 
     def act(self, observations: NDArray[np.int64]) -> NDArray[Any]:
         """Return the actions for a batch of states, of shape ``(n,)``."""
