@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.sparse import linalg
 
 from gym_ilrl.planning.bellman import Bellman
+from gym_ilrl.planning.fill import FREE, factorise, is_factor_affordable
+from gym_ilrl.planning.iteration import iterate
 
 _REFINEMENTS = 25  # with an old factor; more cost as much as a new one
 _PROGRESS = 0.5  # by which a refinement must reduce the residual
@@ -19,15 +20,29 @@ class PolicySystem:
 
     The factor of a policy solves the equations of a similar one by iterative refinement; the residual is computed with
     the policy at hand, so an old factor costs time, never accuracy. Keep one object for a sequence of similar problems.
+
+    Where a factor would fill memory, as in large graphs whose states are connected at random, there is none:
+    sweeps, and Krylov steps where they prove to help, then solve the equations to the same precision.
     """
 
     def __init__(self) -> None:
         self._factor: Any = None
+        self._tried: tuple[int, int, bool] = (0, 0, True)  # states and entries of a matrix, and what came out
 
     @property
     def is_factored(self) -> bool:
         """Whether there is a factor of some policy."""
         return self._factor is not None
+
+    def can_factorise(self, bellman: Bellman, policy: NDArray[np.float64]) -> bool:
+        """Tell whether there is a factor for problems of this size, or one can be afforded.
+
+        It is found out once for similar problems, by factors of small parts of the graph of states.
+
+        :param bellman: of the problem
+        :param policy: probabilities, of shape ``(n_actions, n_states)``
+        """
+        return self._fits(policy) or policy.shape[1] <= FREE or self._affords(_going_on(bellman, policy))
 
     def solve(
         self, bellman: Bellman, policy: NDArray[np.float64], right: NDArray[np.float64], transposed: bool = False
@@ -39,17 +54,31 @@ class PolicySystem:
         :param right: ``b``, of shape ``(n_states,)``
         :param transposed: which of the two
         :raises ZeroDivisionError: if the equations have no unique solution
+        :raises ArithmeticError: if there is no factor, and a million sweeps are not enough
         :return: ``x``, of shape ``(n_states,)``
         """
-        if self._factor is not None and self._factor.shape[0] == len(right):
+        if self._fits(policy):
             solution = self._refined(bellman, policy, right, transposed)
             if solution is not None:
                 return solution
-        self._factor = _factorise(bellman, policy)
+        going_on = _going_on(bellman, policy)
+        if not self._affords(going_on):
+            return iterate(sparse.csr_matrix(going_on.T) if transposed else going_on, right, transposed, _PRECISION)
+        self._factor = factorise(_without(going_on))
         solution = self._refined(bellman, policy, right, transposed)
         if solution is None:
             raise ZeroDivisionError("the equations of the policy are singular to working precision")
         return solution
+
+    def _fits(self, policy: NDArray[np.float64]) -> bool:
+        return self._factor is not None and self._factor.shape[0] == policy.shape[1]
+
+    def _affords(self, going_on: Any) -> bool:
+        n_states, entries, affords = self._tried
+        if n_states != going_on.shape[0] or not 0.5 * entries <= going_on.nnz <= 1.5 * entries:
+            affords = is_factor_affordable(_without(0.9 * going_on))  # no part of which is singular
+            self._tried = going_on.shape[0], going_on.nnz, affords
+        return affords
 
     @np.errstate(over="ignore", invalid="ignore")  # a singular factor overflows; that is seen in the residual
     def _refined(
@@ -70,15 +99,14 @@ class PolicySystem:
         return None
 
 
-def _factorise(bellman: Bellman, policy: NDArray[np.float64]) -> Any:
+def _going_on(bellman: Bellman, policy: NDArray[np.float64]) -> Any:
+    """Return ``gamma P_pi``, sparse, without the actions that are not taken."""
     n_actions, n_states = policy.shape
     rows = np.tile(np.arange(n_states), n_actions)
     choice = sparse.csr_matrix((policy.ravel(), (rows, np.arange(policy.size))), shape=(n_states, policy.size))
-    matrix = sparse.identity(n_states, format="csr") - bellman.gamma * (choice @ bellman.transitions)
-    try:
-        # I - gamma P_pi is an M-matrix: no pivoting is needed, and an ordering that keeps the diagonal fills in least
-        return linalg.splu(
-            matrix.tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
-        )
-    except RuntimeError as error:  # SuperLU: "Factor is exactly singular"
-        raise ZeroDivisionError(str(error)) from error
+    choice.eliminate_zeros()
+    return bellman.gamma * (choice @ bellman.transitions)
+
+
+def _without(going_on: Any) -> Any:
+    return sparse.identity(going_on.shape[0], format="csr") - going_on

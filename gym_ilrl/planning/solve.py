@@ -35,7 +35,8 @@ def solve(
     :param temperature: at least 0; 0: hard, the policy takes the best action
     :param solver: ``"finite_horizon"``: backward induction; ``"value_iteration"``; ``"newton"``: policy iteration with
         sparse linear equations; ``"auto"``: the first with a horizon; the last without discount, or from the values
-        and the factor of a similar problem; else up to 400 sweeps of value iteration, and then Newton's method
+        and the factor of a similar problem; else up to 400 sweeps of value iteration, and then Newton's method. Where a
+        factor would fill memory, value iteration to the end
     :param initial_values: to begin with, of shape ``(n_states,)``: those of a similar problem save most of the work
     :param system: keeps the factor of the linear equations from one similar problem to the next
     :param tolerance: of the values, relative to the largest one (or to 1)
@@ -63,14 +64,19 @@ def solve(
         if enough:
             return _solution(mdp, bellman, values, "value_iteration", iterations)
         start = values
-    if solver == "value_iteration":
+    if solver == "value_iteration" or (solver == "auto" and not _can_factorise(mdp, bellman, start, system)):
         values, iterations = _sweep(mdp, bellman, _or_zero(start, mdp), tolerance, max_iterations)
-        return _solution(mdp, bellman, values, solver, iterations)
+        return _solution(mdp, bellman, values, "value_iteration", iterations)
     if mdp.gamma < 1.0:
         values, iterations = newton(bellman, _or_zero(start, mdp), system, tolerance, max_iterations)
     else:
         values, iterations = goal_directed_newton(mdp, bellman, start, system, tolerance, max_iterations)
     return _solution(mdp, bellman, values, "newton", iterations)
+
+
+def _can_factorise(mdp: TabularMDP, bellman: Bellman, start: NDArray[np.float64] | None, system: PolicySystem) -> bool:
+    policy = bellman.improve(bellman.q_values(_or_zero(start, mdp)))[1]
+    return system.can_factorise(bellman, policy)
 
 
 def _sweep(
