@@ -81,6 +81,15 @@ def test_starts_follow_the_initial_distribution():
     assert uniform.initial_distribution.tolist() == [0.2, 0.2, 0.2, 0.0, 0.2, 0.0, 0.2]
 
 
+def test_the_first_step_does_not_depend_on_how_the_start_was_drawn():
+    n = 4000
+    dynamics = TabularDynamics(n, np.full((2, 2), 0.5), np.zeros((1, 2)))
+    dynamics.reset(range(n), [np.random.default_rng(seed) for seed in range(n)])
+    start = dynamics.observe()
+    dynamics.step(np.zeros(n, dtype=int))
+    assert abs((dynamics.observe() == start).mean() - 0.5) < 4 * 0.5 / np.sqrt(n)
+
+
 def test_a_finished_copy_stays_as_it_is_while_others_go_on():
     dynamics = TabularDynamics(40, **random_process())
     dynamics.reset(range(40), [np.random.default_rng(seed) for seed in range(40)])
@@ -149,6 +158,13 @@ def test_every_entry_of_a_row_is_drawn_where_the_cumulative_sum_says(n_entries):
         u = np.concatenate([[0.0, 1.0 - 2.0**-53], thresholds - 1e-9, thresholds + 1e-9, rng.random(50)])
         expected = successors[np.searchsorted(thresholds, u, side="right")]
         assert (sampler.draw(np.full(len(u), index), u) == expected).all()
+
+
+def test_a_number_at_a_threshold_belongs_to_the_next_entry():
+    """Numbers in [0, 0.25) are the first entry's, so that each has exactly its share of the 2**53 numbers."""
+    sampler = RowSampler(sparse.csr_matrix([[0.25, 0.25, 0.5]]))
+    u = np.array([0.25 - 2.0**-53, 0.25, 0.5 - 2.0**-53, 0.5])
+    assert sampler.draw(np.zeros(4, dtype=int), u).tolist() == [0, 1, 1, 2]
 
 
 def test_rows_far_down_are_as_exact_as_the_first():

@@ -41,6 +41,7 @@ def test_no_policy_is_better(seed):
     planned = TabularExpert(env)
     assert planned.gamma == 1 - 1 / 1000  # the spec, not the wrapper, tells the time limit
     actions, _ = planned.predict(np.arange(N_STATES))
+    assert actions[1] != 2  # which does not exist there
     np.testing.assert_allclose(value_of(env.unwrapped, actions, planned.gamma), planned.values, atol=1e-8)
     for others in itertools.product(range(N_ACTIONS), repeat=N_STATES):
         if others[1] != 2:
