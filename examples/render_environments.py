@@ -18,6 +18,7 @@ SCENES = {
     "ObjectWorld": (2, 3, {}),
     "BinaryWorld": (0, 3, {"size": 12}),
     "RiskyPath": (0, 0, {}),
+    "RoadNetwork": (17, 11, {"size": 120, "layout_seed": 2}),
 }
 
 
