@@ -18,13 +18,16 @@ _INNER, _OUTER = 20, 5  # products in a cycle, and cycles, of an attempt; some 3
 _WORTH_IT = 0.5  # an attempt must leave this share of the residual at most, or it is not repeated for a while
 
 
-def iterate(matrix: Any, right: NDArray[np.float64], transposed: bool, precision: float) -> NDArray[np.float64]:
+def iterate(
+    matrix: Any, right: NDArray[np.float64], transposed: bool, precision: float, reduction: float = 0.0
+) -> NDArray[np.float64]:
     """Solve ``x = b + M x``, for right-hand sides of any sign.
 
     :param matrix: ``M``, sparse and at least 0; its rows sum to at most 1, or its columns if it is ``transposed``
     :param right: ``b``, of shape ``(n,)``
     :param transposed: whether columns are what sums to at most 1
     :param precision: of the residual, relative to the largest component of ``x`` or ``b``
+    :param reduction: the residual may also be this share of the largest component of ``b``
     :raises ArithmeticError: if a million sweeps are not enough
     :return: ``x``, of shape ``(n,)``
     """
@@ -37,7 +40,8 @@ def iterate(matrix: Any, right: NDArray[np.float64], transposed: bool, precision
             solution += residual
             residual = matrix @ residual
         residual = right - solution + matrix @ solution  # as it is, without what rounding has added up to
-        if np.abs(residual).max() <= precision * max(np.abs(solution).max(), np.abs(right).max()):
+        largest = np.abs(right).max()
+        if np.abs(residual).max() <= max(reduction * largest, precision * max(np.abs(solution).max(), largest)):
             return solution
         if attempt < next_attempt:
             continue

@@ -16,6 +16,7 @@ from gym_ilrl.planning.policy_system import PolicySystem
 from gym_ilrl.planning.tabular_mdp import TabularMDP
 
 _ROUNDING = 1e-9  # of a step, relative to the largest value, that can no longer shrink
+_SHARE = 0.1  # of the residual of a soft step that its equations may leave: the next step takes it up
 _NEVER = 1e-12  # probability of an action that is lost in rounding
 
 
@@ -41,13 +42,15 @@ def newton(
     :return: the values, and the number of steps
     """
     size = np.inf
+    # hard policies are to stay as they are in the end, and without discount a small residual may be a large error
+    reduction = _SHARE if bellman.soft and bellman.gamma < 1.0 else 0.0
     for iteration in range(1, max_iterations + 1):
         q = bellman.q_values(values)
         backup, policy = bellman.improve(q, policy)
         if not bellman.soft:
             backup = mean_over_actions(policy, q)  # without the gain of actions that are as good up to rounding
         try:
-            step = system.solve(bellman, policy, backup - values)
+            step = system.solve(bellman, policy, backup - values, reduction=reduction)
         except ZeroDivisionError as error:
             raise bellman.divergence() from error
         values = values + step

@@ -45,7 +45,12 @@ class PolicySystem:
         return self._fits(policy) or policy.shape[1] <= FREE or self._affords(_going_on(bellman, policy))
 
     def solve(
-        self, bellman: Bellman, policy: NDArray[np.float64], right: NDArray[np.float64], transposed: bool = False
+        self,
+        bellman: Bellman,
+        policy: NDArray[np.float64],
+        right: NDArray[np.float64],
+        transposed: bool = False,
+        reduction: float = 0.0,
     ) -> NDArray[np.float64]:
         """Solve ``(I - gamma P_pi) x = b``, or ``(I - gamma P_pi)^T x = b``.
 
@@ -53,19 +58,21 @@ class PolicySystem:
         :param policy: probabilities, of shape ``(n_actions, n_states)``
         :param right: ``b``, of shape ``(n_states,)``
         :param transposed: which of the two
+        :param reduction: the residual may be this share of ``b``; 0: as small as rounding allows
         :raises ZeroDivisionError: if the equations have no unique solution
         :raises ArithmeticError: if there is no factor, and a million sweeps are not enough
         :return: ``x``, of shape ``(n_states,)``
         """
         if self._fits(policy):
-            solution = self._refined(bellman, policy, right, transposed)
+            solution = self._refined(bellman, policy, right, transposed, reduction)
             if solution is not None:
                 return solution
         going_on = _going_on(bellman, policy)
         if not self._affords(going_on):
-            return iterate(sparse.csr_matrix(going_on.T) if transposed else going_on, right, transposed, _PRECISION)
+            matrix = sparse.csr_matrix(going_on.T) if transposed else going_on
+            return iterate(matrix, right, transposed, _PRECISION, reduction)
         self._factor = factorise(_without(going_on))
-        solution = self._refined(bellman, policy, right, transposed)
+        solution = self._refined(bellman, policy, right, transposed, reduction)
         if solution is None:
             raise ZeroDivisionError("the equations of the policy are singular to working precision")
         return solution
@@ -82,18 +89,45 @@ class PolicySystem:
 
     @np.errstate(over="ignore", invalid="ignore")  # a singular factor overflows; that is seen in the residual
     def _refined(
-        self, bellman: Bellman, policy: NDArray[np.float64], right: NDArray[np.float64], transposed: bool
+        self,
+        bellman: Bellman,
+        policy: NDArray[np.float64],
+        right: NDArray[np.float64],
+        transposed: bool,
+        reduction: float,
     ) -> NDArray[np.float64] | None:
-        solution: NDArray[np.float64] = np.zeros_like(right)
-        residual = right
+        """Solve by GCR (Eisenstat, Elman and Schultz, 1983) with an old factor as preconditioner; None: too far off.
+
+        Each step is the factor's answer to the residual, combined with the earlier steps such that the residual becomes
+        as small as possible.
+        """
         propagate = bellman.propagate_back if transposed else bellman.propagate
-        size = np.abs(residual).max()
+        largest = np.abs(right).max()
+        solution, residual, size = np.zeros_like(right), right, np.linalg.norm(right)
+        steps: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
         for _ in range(_REFINEMENTS):
-            solution = solution + self._factor.solve(residual, "T" if transposed else "N")
-            residual = right - solution + propagate(policy, solution)
-            previous, size = size, np.abs(residual).max()
-            if size <= _PRECISION * max(np.abs(solution).max(), np.abs(right).max()):
-                return solution
+            step = self._factor.solve(residual, "T" if transposed else "N")
+            image = step - propagate(policy, step)
+            for earlier, earlier_image in steps:
+                overlap = image @ earlier_image
+                step -= overlap * earlier
+                image -= overlap * earlier_image
+            length = np.linalg.norm(image)
+            if not 0.0 < length < np.inf:
+                return solution if size == 0.0 else None
+            step /= length
+            image /= length
+            steps.append((step, image))
+            weight = image @ residual
+            solution += weight * step
+            residual = residual - weight * image
+            enough = max(reduction * largest, _PRECISION * max(np.abs(solution).max(), largest))
+            if np.abs(residual).max() <= enough:
+                residual = right - solution + propagate(policy, solution)  # without what rounding has added up
+                if np.abs(residual).max() <= enough:
+                    return solution
+                steps.clear()
+            previous, size = size, np.linalg.norm(residual)
             if not size <= _PROGRESS * previous:
                 return None
         return None
