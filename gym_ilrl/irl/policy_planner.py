@@ -10,6 +10,9 @@ from gym_ilrl.irl.features import Features
 from gym_ilrl.planning import DivergenceError, PolicySystem, TabularMDP, occupancy, solve
 
 
+_STEP_COST = 1e-4  # of a step without discount and horizon, in units of the largest reward
+
+
 class Plan(NamedTuple):
     """The best policy for some weights.
 
@@ -29,6 +32,9 @@ Plans = Callable[[NDArray[np.float64], NDArray[np.float64] | None], Plan]
 
 class PolicyPlanner:
     """Plans for weights of features; each problem begins where the last one ended.
+
+    Without discount and horizon every step costs a little besides: where features cost nothing, a policy would as soon
+    wait for ever. Then the policy is best up to that cost, times its steps.
 
     :param mdp: the process; its rewards play no part
     :param features: of its states or actions
@@ -50,6 +56,8 @@ class PolicyPlanner:
         rewards = self._features.rewards(weights)
         # planning has absolute tolerances, and alone the weights' policy does not depend on their scale
         rewards = rewards / (np.abs(rewards).max() or 1.0) if bonus is None else rewards + bonus
+        if self._mdp.is_goal_directed:
+            rewards = rewards - _STEP_COST
         problem = self._mdp.replace(rewards=rewards)
         try:
             solution = solve(problem, initial_values=self._values, system=self._system)
