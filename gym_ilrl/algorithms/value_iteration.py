@@ -1,5 +1,8 @@
 """Planners as SB3 algorithms."""
 
+from collections.abc import Iterable
+from io import BufferedIOBase
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -143,6 +146,21 @@ class ValueIteration(KnownModel):
         visits: NDArray[np.float64] = occupancy(self.mdp, np.exp(self._log_policy())).T
         return visits
 
+    def save(
+        self,
+        path: str | Path | BufferedIOBase,
+        exclude: Iterable[str] | None = None,
+        include: Iterable[str] | None = None,
+    ) -> None:
+        """Save values and policy, also in the middle of :meth:`learn`; see SB3.
+
+        :param path: of the file
+        :param exclude: see SB3
+        :param include: see SB3
+        """
+        self._keep()
+        super().save(path, exclude, include)
+
     def set_env(self, env: GymEnv | TabularMDP, force_reset: bool = True) -> None:
         """Replace the environment, and with it the model; the values are kept where planning can begin with them."""
         super().set_env(env, force_reset)
@@ -162,21 +180,24 @@ class ValueIteration(KnownModel):
         except DivergenceError:
             self._steps = None  # what it has so far is of no use
             raise
-        self.residual, self.converged = self._steps.residual * self._steps.bellman.unit, self._steps.converged
+        unit, self.converged = self._steps.bellman.unit, self._steps.converged
+        self.residual, self._value_of_start = self._steps.residual * unit, self._steps.value_of_start * unit
         if self._is_watched or self.horizon is not None:  # a row costs little now; later it is computed once more
             self._steps.write(self.policy)
 
     def _end(self) -> None:
         if self._steps is not None:
-            self._values, self._last_solver = self.values, self._steps.solver
             if not self._is_watched and self.horizon is None:
                 self._steps.write(self.policy)
-            self._value_of_start = self._steps.value_of_start * self._steps.bellman.unit
+            self._keep()
             self._steps = None
 
-    def _record(self) -> None:
+    def _keep(self) -> None:
+        """Take over what the steps have come to so far."""
         if self._steps is not None:
-            self._value_of_start = self._steps.value_of_start * self._steps.bellman.unit
+            self._values, self._last_solver = self.values, self._steps.solver
+
+    def _record(self) -> None:
         self.logger.record("planning/residual", self.residual)
         self.logger.record("planning/value_of_start", self._value_of_start)
         self.logger.record("planning/converged", float(self.converged))
@@ -185,20 +206,20 @@ class ValueIteration(KnownModel):
         if mdp.horizon is not None:
             return BackwardInduction(mdp, bellman, values if self._planned is mdp else None)
         start = np.zeros(mdp.n_states) if values is None else values
-        if mdp.gamma < 1.0:
-            if self.solver == "auto":
-                n_steps = self._total_timesteps - self.num_timesteps
-                return SweepsThenNewton(mdp, bellman, start, self.tolerance, n_steps)
-            solver = DiscountedSweeps if self.solver == "value_iteration" else NewtonSteps
-            return solver(mdp, bellman, start, self.tolerance)
         if self.solver == "value_iteration":
-            return UndiscountedSweeps(mdp, bellman, start, self.tolerance)
-        first = surely_ending(mdp, np.exp(self._log_policy()) if values is not None else None)
-        return NewtonSteps(mdp, bellman, start, self.tolerance, first)
+            sweeps = UndiscountedSweeps if mdp.is_goal_directed else DiscountedSweeps
+            return sweeps(mdp, bellman, start, self.tolerance)
+        if mdp.is_goal_directed:
+            first = surely_ending(mdp, np.exp(self._log_policy()) if values is not None else None)
+            return NewtonSteps(mdp, bellman, start, self.tolerance, first)
+        if self.solver == "newton":
+            return NewtonSteps(mdp, bellman, start, self.tolerance)
+        n_steps = self._total_timesteps - self.num_timesteps
+        return SweepsThenNewton(mdp, bellman, start, self.tolerance, n_steps)
 
     def _log_policy(self) -> NDArray[np.float64]:
-        table: NDArray[np.float64] = self.policy.log_probabilities.cpu().numpy().swapaxes(-1, -2)
-        return table.copy()
+        state_major = self.policy.log_probabilities.cpu().numpy()
+        return np.array(state_major.swapaxes(-1, -2), dtype=np.float64)
 
     def _check_options(self) -> None:
         require(self.solver in SOLVERS, "solver", self.solver, f"one of {', '.join(SOLVERS)}")
@@ -225,8 +246,9 @@ class SoftValueIteration(ValueIteration):
 
     :param policy: ``"TabularPolicy"``, or a subclass of it
     :param env: as for :class:`ValueIteration`
-    :param temperature: positive; in the unit of the rewards. Towards 0 the policy becomes the best one, towards
-        infinity the uniform one
+    :param temperature: positive; in the unit of the rewards. Towards 0 the policy becomes the best one; towards
+        infinity the rewards cease to matter, and the policy keeps the most ways open: uniform where no episode ends,
+        and away from the end, a goal as well as a hole, where one does
     :param gamma: as for :class:`ValueIteration`. With 1 and no horizon, the values are infinite if wandering about
         earns more by its entropy than it costs: that is refused
     :param horizon: as for :class:`ValueIteration`
