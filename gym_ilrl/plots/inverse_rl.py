@@ -10,7 +10,7 @@ from gym_ilrl.planning.tabular_mdp import TabularMDP
 from gym_ilrl.plots.checks import numbers
 from gym_ilrl.plots.marks import legend_handles
 from gym_ilrl.plots.policies import action_probabilities, plot_policy
-from gym_ilrl.plots.positions import grid_of
+from gym_ilrl.plots.positions import grid_of, places_of
 from gym_ilrl.plots.scales import beyond, colour_limits
 from gym_ilrl.plots.state_rewards import state_rewards
 from gym_ilrl.plots.states import plot_states
@@ -61,9 +61,7 @@ def plot_inverse_rl(
         None: not known
     :param learner_occupancy: of shape ``(n_actions, n_states)``
     :param true_reward: as ``learned_reward``; None: not known
-    :param positions: of shape ``(n_states, 2)``, x to the right and y downwards, see
-        :func:`~gym_ilrl.plots.state_positions`; None: the states are at no places, and stand beside each other by their
-        numbers
+    :param positions: as in :func:`~gym_ilrl.plots.plot_states`
     :param title: above all
     :raises ValueError: if a shape does not fit or a number is not finite
     :raises ImportError: if matplotlib is not installed
@@ -87,12 +85,12 @@ def plot_inverse_rl(
         expert = numbers(expert_occupancy, "expert_occupancy", shape, shape[1:])
         panels.append(_Panel("Expert's visits", expert.reshape(-1, mdp.n_states).sum(axis=0), "occupancy", 2))
     panels.append(_Panel("Learner's visits", learner.sum(axis=0), "occupancy", 2))
-    places = None if positions is None else numbers(positions, "positions", (mdp.n_states, 2))
+    places = None if positions is None else places_of(positions, mdp.n_states)
     figure = Picture(figsize=_size(places, len(panels)), layout="constrained" if places is None else "compressed")
-    if places is None:
+    if places is None or positions is None:
         _draw_rows(figure, mdp, panels, table, goals)
     else:
-        _draw_maps(figure, mdp, panels, table, goals, places)
+        _draw_maps(figure, mdp, panels, table, goals, np.asarray(positions), _aspect(places) >= _WIDE)
     if title is not None:
         figure.suptitle(title)
     return figure
@@ -147,17 +145,17 @@ def _draw_maps(
     panels: list[_Panel],
     policy: NDArray[np.float64],
     goals: NDArray[np.float64] | None,
-    places: NDArray[np.float64],
+    positions: NDArray[np.float64],
+    is_wide: bool,
 ) -> None:
     """Draw each panel as a map: all in one row, or, where maps are wide, one row for each colour bar."""
-    is_wide = _aspect(places) >= _WIDE
     groups = [[panel for panel in panels if panel.group == group] for group in sorted({p.group for p in panels})]
     axes = figure.subplots(len(groups), 2) if is_wide else figure.subplots(1, len(panels))
     spare: list[Any] = []
     for row, group in enumerate(groups):
         first = panels.index(group[0])
         own = axes[row] if is_wide else axes[first : first + len(group)]
-        _draw_group(figure, list(own[: len(group)]), mdp, group, policy, goals, places)
+        _draw_group(figure, list(own[: len(group)]), mdp, group, policy, goals, positions, is_wide)
         spare += list(own[len(group) :])
     for ax in spare:
         ax.set_axis_off()
@@ -175,7 +173,8 @@ def _draw_group(
     panels: list[_Panel],
     policy: NDArray[np.float64],
     goals: NDArray[np.float64] | None,
-    places: NDArray[np.float64],
+    positions: NDArray[np.float64],
+    is_wide: bool,
 ) -> None:
     """Draw the panels that share a colour bar."""
     from matplotlib.ticker import MaxNLocator
@@ -185,11 +184,10 @@ def _draw_group(
     artists = []
     for panel, ax in zip(panels, axes, strict=True):
         shared: dict[str, Any] = {"kind": kind, "limits": limits, "colour_bar": False}
-        artists.append(plot_states(ax, panel.values, places, mdp=mdp, goals=goals, title=panel.title, **shared))
+        artists.append(plot_states(ax, panel.values, positions, mdp=mdp, goals=goals, title=panel.title, **shared))
         if panel.has_arrows:
             artists[-1].set_alpha(_UNDER_ARROWS)
-            plot_policy(ax, policy, mdp, places)
-    is_wide = _aspect(places) >= _WIDE
+            plot_policy(ax, policy, mdp, positions)
     side = {"location": "right", "aspect": 12} if is_wide else {"location": "bottom", "aspect": 14 * len(panels)}
     ticks = MaxNLocator(5)
     bar = figure.colorbar(artists[0], ax=axes, extend=beyond(limits, values), pad=0.02, ticks=ticks, **side)

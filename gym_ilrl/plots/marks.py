@@ -9,6 +9,7 @@ from gym_ilrl.planning.tabular_mdp import TabularMDP
 from gym_ilrl.plots.checks import numbers
 from gym_ilrl.plots.positions import Grid
 
+_MANY = 50  # marks that may cover their surroundings
 _FEW = 0.1  # of the states: where more are starts, a mark on them says nothing
 _STYLES: dict[str, dict[str, Any]] = {
     "start": {"marker": "o", "facecolor": "none", "edgecolor": "black", "linewidth": 1.0},
@@ -16,7 +17,7 @@ _STYLES: dict[str, dict[str, Any]] = {
     "end": {"marker": "X", "facecolor": "black", "edgecolor": "white", "linewidth": 0.5},
 }
 _LABELS = {"start": "start", "goal": "ending with reward", "end": "ending"}
-_SIZES = {"start": (0.7, 7.0, 16.0), "goal": (0.7, 8.0, 16.0), "end": (0.4, 2.0, 8.0)}  # of a cell; points: least, most
+_SIZES = {"start": (0.7, 7.0, 16.0), "goal": (0.7, 8.0, 16.0), "end": (0.4, 5.0, 8.0)}  # of a cell; points: least, most
 
 
 def marked_states(mdp: TabularMDP, goals: ArrayLike | None = None) -> dict[str, NDArray[np.int64]]:
@@ -48,7 +49,7 @@ def mark_states(
     cell = size_in_points(ax, mdp.n_states if grid is None else max(grid.states.shape) ** 2)
     for name, which in marked_states(mdp, goals).items():
         share, least, most = _SIZES[name]
-        size = min(max(share * cell, least), most)
+        size = min(max(share * cell, least if len(which) <= _MANY else 2.0), most)
         halo = [withStroke(linewidth=2.0, foreground="white")] if name == "start" else None
         ax.scatter(*places[which].T, s=size**2, zorder=4, clip_on=False, path_effects=halo, **_STYLES[name])
 

@@ -30,6 +30,13 @@ def links(mdp: TabularMDP) -> NDArray[np.int64]:
     return np.column_stack(np.divmod(number, mdp.n_states))
 
 
+def isolated(mdp: TabularMDP) -> NDArray[np.bool_]:
+    """Return the states that nothing leads to or from, as those inside of a wall, of shape ``(n_states,)``."""
+    alone: NDArray[np.bool_] = ~mdp.terminal & (mdp.initial == 0.0)
+    alone[links(mdp).ravel()] = False
+    return alone
+
+
 def walls(mdp: TabularMDP, grid: Grid) -> NDArray[np.float64]:
     """Return the edges between neighbouring cells of which neither can follow the other.
 

@@ -7,11 +7,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from gym_ilrl.planning.tabular_mdp import TabularMDP
 from gym_ilrl.plots.checks import numbers
-from gym_ilrl.plots.neighbours import arrivals
-from gym_ilrl.plots.positions import grid_of
+from gym_ilrl.plots.neighbours import arrivals, isolated
+from gym_ilrl.plots.positions import grid_of, places_of
 
 _MOST_ARROWS, _MOST_AMONG_POINTS = 32, 22  # along x and along y: one in each cell of a grid, among points elsewhere
-_LONGEST, _THICKNESS = 0.85, 0.08  # of a cell
+_LONGEST, _THICKNESS = 0.85, 0.07  # of a cell
 _NOWHERE = 0.04  # of the longest arrow: a dot
 
 
@@ -40,17 +40,16 @@ def expected_displacement(mdp: TabularMDP, policy: ArrayLike, positions: ArrayLi
 
     :param mdp: the problem
     :param policy: as in :func:`plot_policy`
-    :param positions: of shape ``(n_states, 2)``
+    :param positions: of shape ``(n_states, 2)``; of lines, ``(n_states, 2, 2)``, their middles count
     :raises ValueError: if a shape does not fit or a number is not finite
     :return: of shape ``(n_states, 2)``; 0 in terminal states
     """
-    places = numbers(positions, "positions", (mdp.n_states, 2))
+    places = places_of(positions, mdp.n_states)
     table = action_probabilities(mdp, policy)
     matrix = arrivals(mdp)
     going = np.asarray(matrix.sum(axis=1)).reshape(table.shape)
     there = (matrix @ places).reshape(*table.shape, 2)
     moved: NDArray[np.float64] = np.einsum("as,asx->sx", table, there - going[:, :, None] * places)
-    moved[mdp.terminal] = 0.0
     return moved
 
 
@@ -66,15 +65,16 @@ def plot_policy(
     """Draw a policy: an arrow from each state to where it is expected to lead next.
 
     The arrow is the expected displacement of one step. Its length compares with those of the same picture only: the
-    longest ones (but for 5%) fill a cell. A dot is a state in which the policy stays, or goes in all directions alike.
-    Of more than 32 x 32 states every second, third, ... one has an arrow; of points at most 22 x 22. Without positions,
-    the probability of each action in each state is drawn as a grey level.
+    longest ones (but for 5%) fill a cell. A dot is a state in which the policy stays, or goes in all directions alike;
+    terminal states, and those that nothing leads to or from, have neither. Of more than 32 x 32 states every second,
+    third, ... one has an arrow; of points and lines at most 22 x 22. Without positions, the probability of each action
+    in each state is drawn as a grey level.
 
     :param ax: matplotlib's ``Axes`` to draw on
     :param policy: probabilities of the actions, of shape ``(n_actions, n_states)``, as ``Solution.policy``; with the
         time in front, those of time 0 are drawn
     :param mdp: the problem
-    :param positions: of shape ``(n_states, 2)``, x to the right and y downwards; None: the states are at no places
+    :param positions: as in :func:`~gym_ilrl.plots.plot_states`
     :param colour: of the arrows
     :param title: of the axes
     :raises ValueError: if a shape does not fit, a number is not finite, or the probabilities do not sum to 1
@@ -84,10 +84,10 @@ def plot_policy(
         ax.set_title(title)
     if positions is None:
         return _table(ax, action_probabilities(mdp, policy))
-    places = numbers(positions, "positions", (mdp.n_states, 2))
+    places = places_of(positions, mdp.n_states)
     moved = expected_displacement(mdp, policy, places)
     shown, cell = _spread(places)
-    shown = shown[~mdp.terminal[shown]]
+    shown = shown[~(mdp.terminal | isolated(mdp))[shown]]
     lengths = np.hypot(*moved[shown].T)
     longest = np.quantile(lengths, 0.95) if len(lengths) else 0.0
     longest = longest or lengths.max(initial=0.0) or 1.0

@@ -40,23 +40,33 @@ class Grid:
 def state_positions(env: Any) -> NDArray[np.float64] | None:
     """Return where each state of an environment is in the plane.
 
-    :param env: however it is wrapped; or a model. Read is ``env.unwrapped.positions``; or the map of Gymnasium's
-        toy-text environments that have one in which each cell is a state: ``desc`` of ``FrozenLake``, ``shape`` of
-        ``CliffWalking``
-    :return: of shape ``(n_states, 2)``, x to the right and y *downwards*; None if the states are at no places, as
-        those of ``Taxi``
-    :raises ValueError: if ``positions`` is no such array
+    :param env: however it is wrapped; or a model. Read is ``env.unwrapped.segments``, lines from one place to another,
+        for states that are roads; or ``env.unwrapped.positions``; or the map of Gymnasium's toy-text environments that
+        have one in which each cell is a state: ``desc`` of ``FrozenLake``, ``shape`` of ``CliffWalking``
+    :return: of shape ``(n_states, 2)``, x to the right and y *downwards*; of lines, ``(n_states, 2, 2)``: from where
+        and to where; None if the states are at no places, as those of ``Taxi``
+    :raises ValueError: if what the environment publishes is no such array
     """
     unwrapped = getattr(env, "unwrapped", env)
-    positions = getattr(unwrapped, "positions", None)
-    if positions is not None:
-        return numbers(positions, "positions", (-1, 2))
+    for name, shape in (("segments", (-1, 2, 2)), ("positions", (-1, 2))):
+        if getattr(unwrapped, name, None) is not None:
+            return numbers(getattr(unwrapped, name), name, shape)
     n_states = getattr(getattr(unwrapped, "observation_space", None), "n", None)
-    for shape in (getattr(unwrapped, "shape", None), np.shape(getattr(unwrapped, "desc", ()))):
-        if isinstance(shape, tuple) and len(shape) == 2 and shape[0] * shape[1] == n_states:
-            row, column = np.indices(shape)
+    for rectangle in (getattr(unwrapped, "shape", None), np.shape(getattr(unwrapped, "desc", ()))):
+        if isinstance(rectangle, tuple) and len(rectangle) == 2 and rectangle[0] * rectangle[1] == n_states:
+            row, column = np.indices(rectangle)
             return np.column_stack([column.ravel(), row.ravel()]).astype(np.float64)
     return None
+
+
+def places_of(positions: ArrayLike, n_states: int) -> NDArray[np.float64]:
+    """Return the place of each state, of shape ``(n_states, 2)``: of a line its middle.
+
+    :param positions: of shape ``(n_states, 2)`` or ``(n_states, 2, 2)``
+    :raises ValueError: if the shape is another one, or a number is not finite
+    """
+    array = numbers(positions, "positions", (n_states, 2), (n_states, 2, 2))
+    return array if array.ndim == 2 else array.mean(axis=1)
 
 
 def grid_shape(positions: ArrayLike) -> tuple[int, int] | None:

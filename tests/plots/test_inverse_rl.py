@@ -136,9 +136,11 @@ def test_an_expert_without_actions(results):
 
 @pytest.mark.parametrize("true_reward", [None, np.zeros(16)])
 @pytest.mark.parametrize("expert_occupancy", [None, np.ones(16)])
-@pytest.mark.parametrize("shape", [(2, 8), (8, 2), None, "points"])
+@pytest.mark.parametrize("shape", [(2, 8), (8, 2), None, "points", "lines"])
 def test_maps_of_any_form(results, shape, true_reward, expert_occupancy, tmp_path):
     places = np.random.default_rng(0).normal(size=(16, 2)) if shape == "points" else None
+    if shape == "lines":
+        places = np.random.default_rng(0).normal(size=(16, 2, 2)) * (2.0, 1.0)
     if isinstance(shape, tuple):
         places = np.argwhere(np.ones(shape))[:, ::-1]
     given = {"positions": places, "true_reward": true_reward, "expert_occupancy": expert_occupancy}
@@ -176,7 +178,7 @@ def test_one_state(positions, tmp_path):
         ("expert_occupancy", np.zeros((16, 4)), r"the shape of expert_occupancy must be \(4, 16\) or \(16,\)"),
         ("learner_occupancy", np.zeros(16), r"the shape of learner_occupancy must be \(4, 16\)"),
         ("policy", np.zeros((4, 16)), "policy must be probabilities"),
-        ("positions", np.zeros((15, 2)), r"the shape of positions must be \(16, 2\)"),
+        ("positions", np.zeros((15, 2)), r"the shape of positions must be \(16, 2\) or \(16, 2, 2\)"),
     ],
 )
 def test_what_cannot_be_drawn(results, name, value, message):

@@ -107,6 +107,18 @@ def test_a_dot_where_the_policy_stays(square, ax):
     assert dots(ax) == [[1, 0]]
 
 
+def test_solid_cells_have_neither_arrow_nor_dot(ax):
+    env = gym.make("ilrl/GridMaze-v0", layout=["S# ", "  G"], slip=0.0)
+    arrows = plot_policy(ax, np.full((4, 6), 0.25), TabularMDP.from_env(env), state_positions(env))
+    assert sorted(arrows.XY.tolist() + dots(ax)) == [[0, 0], [0, 1], [1, 1], [2, 0]]
+
+
+def test_lines_move_from_middle_to_middle():
+    mdp = TabularMDP.from_successors([[[1]], [[1]]], np.ones((2, 1, 1)), np.zeros(2), terminal=[0, 1])
+    moved = expected_displacement(mdp, np.ones((1, 2)), [[[0, 0], [2, 0]], [[2, 0], [2, 4]]])
+    assert moved.tolist() == [[1, 2], [0, 0]]
+
+
 def test_a_policy_that_never_moves(ax):
     mdp = TabularMDP.from_arrays(np.eye(4)[:, None], np.zeros(4))
     assert len(plot_policy(ax, np.ones((1, 4)), mdp, SQUARE).XY) == 0
@@ -162,5 +174,5 @@ def test_what_is_no_policy(square, policy, message, ax):
 
 
 def test_positions_of_another_problem(square, ax):
-    with pytest.raises(ValueError, match=r"the shape of positions must be \(4, 2\), not \(3, 2\)"):
+    with pytest.raises(ValueError, match=r"the shape of positions must be \(4, 2\) or \(4, 2, 2\), not \(3, 2\)"):
         plot_policy(ax, np.full((2, 4), 0.5), square, SQUARE[:3])

@@ -42,6 +42,13 @@ def test_the_positions_an_environment_publishes():
     assert state_positions(SimpleNamespace(positions=[[0.5, 2], [1, 1]])).tolist() == [[0.5, 2], [1, 1]]
 
 
+def test_lines_are_read_before_their_middles():
+    lines = [[[0, 0], [2, 0]], [[2, 0], [2, 2]]]
+    assert state_positions(SimpleNamespace(segments=lines, positions=[[1, 0], [2, 1]])).tolist() == lines
+    with pytest.raises(ValueError, match=r"the shape of segments must be \(any, 2, 2\), not \(1, 2\)"):
+        state_positions(SimpleNamespace(segments=[[0, 0]]))
+
+
 @pytest.mark.parametrize("name", ["Taxi", "Blackjack", "CartPole"])
 def test_states_at_no_places(name):
     assert state_positions(gym.make(newest(name))) is None  # Taxi's desc is a map of the town, not of its states

@@ -100,6 +100,37 @@ def test_jumps_know_no_walls(ax):
     assert lines(ax) == []
 
 
+def test_cells_that_nothing_leads_to_or_from_are_solid(ax):
+    env = gym.make("ilrl/GridMaze-v0", layout=["S# ", "  G"])
+    image = plot_states(ax, np.arange(6.0), state_positions(env), mdp=TabularMDP.from_env(env))
+    assert image.get_array().mask.tolist() == [[False, True, False], [False, False, False]]
+    assert np.ptp(image.cmap(np.ma.masked)[:3]) == 0  # grey, as no number is
+    np.testing.assert_array_equal(image.get_array().data, [[0, 1, 2], [3, 4, 5]])
+
+
+def test_lines_have_their_numbers_and_keep_to_the_right(ax):
+    """A road of length 2 to the east and back, and one to the south; right of eastwards is south, which is down."""
+    segments = np.array([[[0, 0], [2, 0]], [[2, 0], [0, 0]], [[2, 0], [2, 2]]], dtype=float)
+    roads = plot_states(ax, [1.0, -3.0, 2.0], segments)
+    drawn = dict(zip(roads.get_array().tolist(), np.array(roads.get_segments()), strict=True))
+    assert list(drawn) == [1, 2, -3]  # the largest on top
+    shift = {value: drawn[value] - segments[i] for i, value in enumerate([1.0, -3.0, 2.0])}
+    lane = shift[1.0][0, 1]
+    assert 0 < lane < 0.2
+    np.testing.assert_allclose(shift[1.0], [[0, lane]] * 2, atol=1e-12)
+    np.testing.assert_allclose(shift[-3.0], [[0, -lane]] * 2, atol=1e-12)
+    np.testing.assert_allclose(shift[2.0], [[-lane, 0]] * 2, atol=1e-12)
+    assert ax.yaxis_inverted()
+    low, high = sorted(ax.get_ylim())
+    assert low <= 0 < 2 <= high
+
+
+def test_marks_are_in_the_middle_of_lines(ax):
+    mdp = TabularMDP.from_successors([[[1]], [[1]]], np.ones((2, 1, 1)), np.zeros(2), terminal=[0, 1])
+    plot_states(ax, np.zeros(2), [[[0, 0], [2, 0]], [[2, 0], [2, 4]]], mdp=mdp)
+    assert marks(ax) == [[[1, 0]], [[2, 2]]]
+
+
 def test_points_have_their_numbers_and_links(ax):
     places = np.array([[0.0, 0], [2, 1], [1, 3], [5, 5]])
     mdp = TabularMDP.from_successors([[[1]], [[2]], [[2]], [[0]]], np.ones((4, 1, 1)), np.zeros(4))
@@ -196,7 +227,10 @@ def test_zero_is_grey_and_signs_have_their_colours(ax):
         ({"values": [np.inf]}, "values must be finite"),
         ({"values": []}, r"the shape of values must be \(any,\), not \(0,\)"),
         ({"values": np.zeros((2, 2))}, "the shape of values"),
-        ({"values": np.zeros(2), "positions": np.zeros((3, 2))}, r"the shape of positions must be \(2, 2\)"),
+        (
+            {"values": np.zeros(2), "positions": np.zeros((3, 2))},
+            r"the shape of positions must be \(2, 2\) or \(2, 2, 2\)",
+        ),
         ({"values": np.zeros(1), "positions": [[0, np.inf]]}, r"positions must be finite"),
         ({"values": np.zeros(2), "kind": "rewards"}, "kind must be one of reward, value, occupancy, not 'rewards'"),
     ],
