@@ -10,15 +10,14 @@ from gym_ilrl.planning.solution import Solution
 from gym_ilrl.planning.solve import solve
 from gym_ilrl.planning.tabular_mdp import TabularMDP
 
-_SMALL = 1000  # states whose factor is cheap however they are connected
 _MANY = 50  # sweeps that cost more than the Newton steps from the last values
 
 
 class WarmStart:
     """Solves each problem from the values and the factor of the last one.
 
-    ``"auto"`` begins with sweeps. In a small process that needed many of them Newton's method takes over, which is
-    faster from the second problem on.
+    ``"auto"`` begins with sweeps. Where many were needed and a factor can be afforded, Newton's method takes over: it
+    is faster from the second problem on.
 
     :param mdp: the process, without horizon
     :param temperature: of the soft values, positive
@@ -30,8 +29,8 @@ class WarmStart:
         self._hard = Bellman.of(mdp, 0.0)  # transitions and discount, which do not change
         self._temperature = temperature
         self._solver = solver
-        # line searches compare losses; sweeps alone may not come closer than rounding times 1 / (1 - gamma)
-        self._tolerance = 1e-10 if solver == "value_iteration" else 1e-12
+        # line searches compare losses; sweeps alone come as close as rounding times 1 / (1 - gamma), and not closer
+        self._tolerance = 1e-10 if solver == "value_iteration" or mdp.gamma > 0.999 else 1e-12
         self._values: NDArray[np.float64] | None = None
 
     def solve(self, mdp: TabularMDP) -> Solution:
@@ -49,7 +48,7 @@ class WarmStart:
         )
         self._values = solution.values
         is_swept = solution.solver == "value_iteration" and solution.iterations > _MANY
-        if self._solver == "auto" and is_swept and mdp.n_states <= _SMALL:
+        if self._solver == "auto" and is_swept and self.system.can_factorise(self._hard, solution.policy):
             self._solver = "newton"
         return solution
 

@@ -95,6 +95,8 @@ def test_endings_without_a_name_are_accepted():
     expert = ExpertVisits.from_demonstrations(Demonstrations.from_episodes([ended], described), mdp)
     assert expert.is_complete
     assert ExpertVisits.from_states([[0, 0, 1]], mdp).is_complete
+    with pytest.raises(ValueError, match=r"episode 0, step 0 .* from state 0 to state 1 is impossible"):
+        ExpertVisits.from_states([[0, 1, 1]], mdp)  # where it ends it does not go on
 
 
 @pytest.mark.parametrize(
