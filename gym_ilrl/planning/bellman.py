@@ -55,8 +55,8 @@ class Bellman:
         if mdp.available is not None:
             rewards = np.where(mdp.available, rewards, UNAVAILABLE)
             most_actions = int(mdp.available[:, ~mdp.terminal].sum(axis=0).max())
-        highest = float(rewards[:, ~mdp.terminal].max())
-        if soft:  # of uniform actions: the value of a terminal state is 0
+        highest = float(rewards.max(initial=-np.inf, where=~mdp.terminal))
+        if soft and mdp.terminal.any():  # of uniform actions: the value of a terminal state is 0
             rewards = np.where(mdp.terminal, -np.log(mdp.n_actions), rewards)
         return cls(mdp.transitions, rewards, mdp.gamma, soft, unit, highest, most_actions)
 

@@ -102,13 +102,14 @@ def check_rewards(rewards: NDArray[np.float64], acting: NDArray[np.bool_]) -> No
     :param rewards: of shape ``(n_actions, n_states)``
     :param acting: where a reward can be earned, of the same shape
     """
-    wrong = np.argwhere(~np.isfinite(rewards) & acting)
-    if len(wrong):
-        action, state = wrong[0]
+    finite = np.isfinite(rewards)
+    if not finite.all() and (~finite & acting).any():
+        action, state = np.argwhere(~finite & acting)[0]
         raise ValueError(
             f"rewards must be finite, and that of action {action} in state {state} is {rewards[action, state]}"
         )
-    rewards[~acting] = 0.0
+    if not acting.all():
+        rewards[~acting] = 0.0
 
 
 def check_initial(initial: ArrayLike | None, terminal: NDArray[np.bool_]) -> NDArray[np.float64]:
