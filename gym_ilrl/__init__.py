@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from gym_ilrl.algorithms.bc import BC as BC
     from gym_ilrl.algorithms.crossq_from_demonstrations import CrossQfD as CrossQfD
     from gym_ilrl.algorithms.dagger import DAgger as DAgger
+    from gym_ilrl.algorithms.feature_matching_irl import FeatureMatchingIRL as FeatureMatchingIRL
     from gym_ilrl.algorithms.from_demonstrations import FromDemonstrations as FromDemonstrations
+    from gym_ilrl.algorithms.max_ent_irl import MaxEntIRL as MaxEntIRL
     from gym_ilrl.algorithms.off_policy_from_demonstrations import DDPGfD as DDPGfD
     from gym_ilrl.algorithms.off_policy_from_demonstrations import SACfD as SACfD
     from gym_ilrl.algorithms.off_policy_from_demonstrations import TD3fD as TD3fD
@@ -26,6 +28,10 @@ if TYPE_CHECKING:
     from gym_ilrl.algorithms.q_learning_from_demonstrations import DQfD as DQfD
     from gym_ilrl.algorithms.q_learning_from_demonstrations import QRDQNfD as QRDQNfD
     from gym_ilrl.algorithms.reinforce import REINFORCE as REINFORCE
+    from gym_ilrl.algorithms.tabular_q_learning import QLearning as QLearning
+    from gym_ilrl.algorithms.tabular_q_learning import SoftQLearning as SoftQLearning
+    from gym_ilrl.algorithms.value_iteration import SoftValueIteration as SoftValueIteration
+    from gym_ilrl.algorithms.value_iteration import ValueIteration as ValueIteration
     from gym_ilrl.data.collect import collect as collect
     from gym_ilrl.data.demonstrations import Demonstrations as Demonstrations
     from gym_ilrl.data.episode import Episode as Episode
@@ -56,6 +62,12 @@ _MODULE_OF = {
     "Demonstrations": "gym_ilrl.data.demonstrations",
     "Episode": "gym_ilrl.data.episode",
     "REINFORCE": "gym_ilrl.algorithms.reinforce",
+    "MaxEntIRL": "gym_ilrl.algorithms.max_ent_irl",
+    "FeatureMatchingIRL": "gym_ilrl.algorithms.feature_matching_irl",
+    "ValueIteration": "gym_ilrl.algorithms.value_iteration",
+    "SoftValueIteration": "gym_ilrl.algorithms.value_iteration",
+    "QLearning": "gym_ilrl.algorithms.tabular_q_learning",
+    "SoftQLearning": "gym_ilrl.algorithms.tabular_q_learning",
     "TabularMDP": "gym_ilrl.planning.tabular_mdp",
     "collect": "gym_ilrl.data.collect",
     "expert": "gym_ilrl.experts.registry",
