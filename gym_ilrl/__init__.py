@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from gym_ilrl.algorithms.q_learning_from_demonstrations import QRDQNfD as QRDQNfD
     from gym_ilrl.algorithms.reinforce import REINFORCE as REINFORCE
     from gym_ilrl.algorithms.tabular_q_learning import QLearning as QLearning
-    from gym_ilrl.algorithms.tabular_q_learning import SoftQLearning as SoftQLearning
+    from gym_ilrl.algorithms.tabular_q_learning_soft import SoftQLearning as SoftQLearning
     from gym_ilrl.algorithms.value_iteration import SoftValueIteration as SoftValueIteration
     from gym_ilrl.algorithms.value_iteration import ValueIteration as ValueIteration
     from gym_ilrl.data.collect import collect as collect
@@ -67,7 +67,7 @@ _MODULE_OF = {
     "ValueIteration": "gym_ilrl.algorithms.value_iteration",
     "SoftValueIteration": "gym_ilrl.algorithms.value_iteration",
     "QLearning": "gym_ilrl.algorithms.tabular_q_learning",
-    "SoftQLearning": "gym_ilrl.algorithms.tabular_q_learning",
+    "SoftQLearning": "gym_ilrl.algorithms.tabular_q_learning_soft",
     "TabularMDP": "gym_ilrl.planning.tabular_mdp",
     "collect": "gym_ilrl.data.collect",
     "expert": "gym_ilrl.experts.registry",
