@@ -61,7 +61,8 @@ class TrajectoryPosterior:
         self._temperature = float(temperature)
         self._ends = bool(mdp.ending.any())
         leads = mdp.ending + np.asarray(mdp.transitions.sum(axis=1)).reshape(mdp.ending.shape)
-        self._acting = ~mdp.terminal & (leads > 0.0)
+        acting = ~mdp.terminal & (leads > 0.0)
+        self._idle = None if acting.all() else np.flatnonzero(~acting)  # of terminal states and unavailable actions
         self._rows = np.repeat(np.arange(mdp.rewards.size), np.diff(mdp.transitions.indptr))
         with np.errstate(divide="ignore"):
             self._log_ending = np.log(mdp.ending)
@@ -74,11 +75,12 @@ class TrajectoryPosterior:
         mdp, steps = self._mdp, int(self._mdp.horizon or 0)
         # the operator with its conventions for terminal states and unavailable actions; only what is added differs
         bellman = Bellman.of(mdp.replace(rewards=rewards), self._temperature)
-        earned = np.where(self._acting, bellman.rewards, 0.0)
         values = np.zeros(mdp.n_states)
         for t in reversed(range(steps)):
             weights, expectation, logarithm = self._expectation(values)
-            q = np.where(self._acting, mdp.gamma**t * earned + logarithm, bellman.rewards)
+            q = logarithm + (bellman.rewards if mdp.gamma == 1.0 else mdp.gamma**t * bellman.rewards)
+            if self._idle is not None:
+                q.ravel()[self._idle] = bellman.rewards.ravel()[self._idle]
             following = values
             values, policy = bellman.improve(q)
             yield _Moment(q, values, policy, following, weights, expectation)
@@ -110,12 +112,16 @@ class TrajectoryPosterior:
         expectation = (transitions @ weights).reshape(ending.shape)
         if self._ends:
             expectation += ending * np.exp(-largest)
-        expectation[~self._acting] = 1.0
+        if self._idle is not None:
+            expectation.ravel()[self._idle] = 1.0
         if expectation.min() >= _SMALLEST:
-            return weights, expectation, np.log(expectation) + largest
+            logarithm = np.log(expectation)
+            logarithm += largest
+            return weights, expectation, logarithm
         logarithm = log_product(transitions, values).reshape(ending.shape)
         logarithm = np.logaddexp(logarithm, self._log_ending)
-        logarithm[~self._acting] = 0.0
+        if self._idle is not None:
+            logarithm.ravel()[self._idle] = 0.0
         return None, logarithm, logarithm
 
 

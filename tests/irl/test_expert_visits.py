@@ -83,7 +83,9 @@ def test_states_alone():
 )
 def test_complete_or_not(states, actions, arguments, is_complete):
     mdp = line(**{"gamma": 0.99, **arguments})
-    assert ExpertVisits.from_demonstrations(episodes((states, actions)), mdp).is_complete is is_complete
+    for terminates in (True, False):  # what a time limit cut off in a terminal state has ended all the same
+        given = episodes((states, actions), terminates=terminates)
+        assert ExpertVisits.from_demonstrations(given, mdp).is_complete is is_complete
     assert ExpertVisits.from_states([states], mdp).is_complete is is_complete
 
 
