@@ -4,7 +4,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch as th
-from irl_helpers import demonstrations_of_episodes, episodes_of, grid_mdp, kl_to, soft_expert
+from inverse_rl_helpers import demonstrations_of_episodes, episodes_of, grid_mdp, kl_to, soft_expert
 from scipy import optimize
 
 from gym_ilrl.algorithms.max_ent_irl import MaxEntIRL
