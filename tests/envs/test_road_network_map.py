@@ -158,3 +158,12 @@ def test_highways_are_one_net_of_long_lines(size, seed):
     shares = np.bincount(network.road_class) / network.n_roads
     assert (shares[:2] > 0.05).all()
     assert 0.45 < shares[2] < 0.85
+
+
+@pytest.mark.parametrize("seed", [70, 72, 134, 135])
+def test_main_roads_are_one_net_where_regions_that_should_touch_do_not(seed):
+    network = generate_road_network(20, seed)  # too small for highways
+    main_roads = network.road_class == 1
+    pairs = set(zip(network.tail[main_roads].tolist(), network.head[main_roads].tolist(), strict=True))
+    assert set(network.road_class.tolist()) == {1, 2}
+    assert reached(pairs, min(pairs)[0]) == {junction for pair in pairs for junction in pair}
