@@ -19,6 +19,7 @@ IDS = sorted(env_id for env_id in registry if env_id.startswith("ilrl/"))
 
 def test_importing_registers_and_registering_again_changes_nothing():
     names = ("LaneKeeping", "Tightrope", "GridMaze", "SparsePointMaze", "ObjectWorld", "BinaryWorld", "RiskyPath")
+    names += ("RoadNetwork",)
     assert {f"ilrl/{name}-v0" for name in names} <= set(IDS)
     before = dict(registry)
     register_envs()
@@ -98,11 +99,12 @@ def test_no_vector_entry_point_before_gymnasium_1_1(env_id):
     [
         ("ilrl/LaneKeeping-v0", ("wind", "noise", "lane_half_width")),
         ("ilrl/Tightrope-v0", ("length", "slip", "book_seed")),
-        ("ilrl/GridMaze-v0", ("size", "slip", "layout_seed", "layout")),
+        ("ilrl/GridMaze-v0", ("size", "slip", "layout_seed", "layout", "wind", "wind_direction")),
         ("ilrl/SparsePointMaze-v0", ("layout", "step_cost")),
         ("ilrl/ObjectWorld-v0", ("size", "n_objects", "n_colors", "slip", "features", "layout_seed")),
         ("ilrl/BinaryWorld-v0", ("size", "slip", "layout_seed")),
         ("ilrl/RiskyPath-v0", ("win_probability", "prize", "loss", "safe")),
+        ("ilrl/RoadNetwork-v0", ("size", "n_destinations", "layout_seed")),
     ],
 )
 @pytest.mark.parametrize("value", ["a", None, float("nan"), float("inf"), -1, [1], 1 + 2j])
