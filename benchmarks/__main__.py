@@ -21,6 +21,8 @@ MODULES = {
     "exploration": "exploration",
     "beyond": "beyond",
     "first_bad_batch": "first_bad_batch",
+    "irl": "irl",
+    "scale": "scale",
 }
 
 
