@@ -33,6 +33,7 @@ SOLVED = [
     ("InvertedDoublePendulum", 3, 9350.0),
     ("Reacher", 20, -4.5),
     ("ilrl/SparsePointMaze", 20, 1.0),
+    ("ilrl/RoadNetwork", 20, -25.0),
 ]
 NAMES = [name for name, _, _ in SOLVED]
 
