@@ -49,7 +49,7 @@ def test_the_value_is_the_largest_of_all_policies_summed_over_all_trajectories(g
     value = found.loss + float((expert.occupancy * earned).sum())
     assert value == pytest.approx(bound(found.solution.policy), rel=1e-12)
     generator = np.random.default_rng(0)
-    others = generator.dirichlet(np.ones(2), size=(200, 5, 3)).swapaxes(2, 3)
+    others = generator.dirichlet(np.ones(2), size=(50, 5, 3)).swapaxes(2, 3)
     near = 0.9 * found.solution.policy + 0.1 * others
     assert all(bound(policy) < value for policy in (*others, *near))
 

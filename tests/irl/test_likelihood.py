@@ -140,6 +140,15 @@ def test_what_was_solved_before_and_how_does_not_matter(gamma):
             np.testing.assert_allclose(found.gradient, expected.gradient, rtol=0, atol=1e-9)
 
 
+def test_a_similar_reward_takes_fewer_steps_than_the_first():
+    mdp = problem(0.99, n_states=40, missing=None)
+    expert, similar = expert_of(mdp, "demonstrations"), mdp.rewards + 1e-3 * disturbed(mdp)
+    kept = ActionLikelihood(mdp, expert, 0.1, "newton")
+    kept(mdp.rewards)
+    fresh = ActionLikelihood(mdp, expert, 0.1, "newton")(similar)
+    assert kept(similar).solution.iterations < fresh.solution.iterations
+
+
 @pytest.mark.parametrize("horizon", [1, 2, 9, 10])
 def test_policies_that_do_not_fit_into_memory_are_computed_twice(horizon):
     mdp = problem(0.9, horizon)

@@ -141,19 +141,33 @@ def test_given_the_start_or_not_without_chance():
 
 @pytest.mark.parametrize("scale", [1e2, 1e4])
 @pytest.mark.parametrize("ends", [True, False])
-def test_messages_beyond_the_range_of_exponentials(scale, ends):
+@pytest.mark.parametrize("is_stochastic", [True, False])
+def test_messages_beyond_the_range_of_exponentials(scale, ends, is_stochastic):
     """States that are worth less than others by more than 745 must not lose their messages."""
-    mdp = problem(1.0, 8, ends=ends)
-    rewards = scale * disturbed(mdp, scale=1.0)
+    mdp = problem(1.0, 8, ends=ends, is_stochastic=is_stochastic)
+    _check_extreme(mdp, scale * disturbed(mdp, scale=1.0))
+
+
+def test_messages_beyond_the_range_of_exponentials_where_no_state_is_terminal():
+    """Endings are worth nothing, and that is more than all states are."""
+    going_on = np.array([[0.5, 0.0], [0.0, 1.0], [0.0, 1.0], [0.25, 0.75]])
+    final = np.array([[0.0, 0.5], [0.0, 0.0], [0.0, 0.0], [0.0, 0.0]])
+    mdp = TabularMDP(going_on, np.zeros((2, 2)), final_transitions=final, gamma=1.0, horizon=8, initial=[1.0, 0.0])
+    with np.errstate(over="raise", invalid="raise"):
+        _check_extreme(mdp, np.array([[-1000.0, -1500.0], [-1100.0, -1300.0]]))
+
+
+def _check_extreme(mdp: TabularMDP, rewards: np.ndarray) -> None:
     found = posterior_solution(mdp.replace(rewards=rewards), 0.1)
     expected = backward_messages(mdp.replace(rewards=rewards), 0.1)
+    assert np.ptp(found.values) > 745 * 0.1
     assert np.isfinite(found.values).all()
     np.testing.assert_allclose(found.values, 0.1 * expected.log_beta, rtol=1e-12, atol=1e-9)
-    evaluation = TrajectoryLikelihood(mdp, exact(mdp), 0.1)(rewards)
-    visits = evaluation.gradient + exact(mdp).occupancy
-    assert visits.min() >= 0.0
+    expert = exact(mdp)
+    visits = TrajectoryLikelihood(mdp, expert, 0.1)(rewards).gradient + expert.occupancy
+    assert visits.min() >= -1e-12
     assert visits.sum() <= 8.0 + 1e-9
-    if not ends:
+    if not mdp.ending.any():
         assert visits.sum() == pytest.approx(8.0, rel=1e-12)
 
 
