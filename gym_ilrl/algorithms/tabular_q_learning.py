@@ -9,7 +9,6 @@ from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedule
 
 from gym_ilrl.algorithms.tabular_q_learning_base import TabularTemporalDifference
-from gym_ilrl.algorithms.tabular_q_learning_checks import check_exploration
 from gym_ilrl.policies.tabular_q import TabularQPolicy
 
 SelfQLearning = TypeVar("SelfQLearning", bound="QLearning")
@@ -86,11 +85,7 @@ class QLearning(TabularTemporalDifference):
         device: th.device | str = "auto",
         _init_setup_model: bool = True,
     ) -> None:
-        check_exploration(exploration_fraction, exploration_initial_eps, exploration_final_eps)
         self.double = double
-        self.exploration_fraction = exploration_fraction
-        self.exploration_initial_eps = exploration_initial_eps
-        self.exploration_final_eps = exploration_final_eps
         super().__init__(
             policy,
             env,
@@ -104,6 +99,9 @@ class QLearning(TabularTemporalDifference):
             gradient_steps,
             replay_buffer_class,
             replay_buffer_kwargs,
+            exploration_fraction,
+            exploration_initial_eps,
+            exploration_final_eps,
             {"n_tables": 2 if double else 1},
             policy_kwargs,
             device,
@@ -113,11 +111,6 @@ class QLearning(TabularTemporalDifference):
             verbose=verbose,
             seed=seed,
         )
-
-    @property
-    def exploration_rate(self) -> float:
-        """Probability of a random action at present."""
-        return float(self.policy.epsilon)
 
     def learn(
         self: SelfQLearning,
@@ -130,22 +123,6 @@ class QLearning(TabularTemporalDifference):
     ) -> SelfQLearning:
         """Learn for so many steps in the environment (see base class)."""
         return super().learn(total_timesteps, callback, log_interval, tb_log_name, reset_num_timesteps, progress_bar)
-
-    def _setup_model(self) -> None:
-        super()._setup_model()
-        self._explore()
-
-    def _on_step(self) -> None:
-        super()._on_step()
-        self.logger.record("rollout/exploration_rate", self._explore())
-
-    def _explore(self) -> float:
-        """Set epsilon for the present progress, and return it."""
-        done = min((1.0 - self._current_progress_remaining) / self.exploration_fraction, 1.0)
-        change = self.exploration_final_eps - self.exploration_initial_eps
-        epsilon = self.exploration_initial_eps + done * change
-        self.policy.epsilon.fill_(epsilon)
-        return epsilon
 
     def _next_values(
         self, tables: NDArray[np.float64], which: NDArray[np.int64], next_states: NDArray[np.int64]

@@ -18,6 +18,7 @@ from gym_ilrl.algorithms.tabular_q_learning_batches import TransitionReader, Tra
 from gym_ilrl.algorithms.tabular_q_learning_checks import (
     check_buffer,
     check_device,
+    check_exploration,
     check_options,
     check_policy_kwargs,
 )
@@ -53,6 +54,9 @@ class TabularTemporalDifference(OffPolicyAlgorithm):
         gradient_steps: int,
         replay_buffer_class: type[ReplayBuffer] | None,
         replay_buffer_kwargs: dict[str, Any] | None,
+        exploration_fraction: float,
+        exploration_initial_eps: float,
+        exploration_final_eps: float,
         policy_arguments: dict[str, Any],
         policy_kwargs: dict[str, Any] | None,
         device: th.device | str,
@@ -60,6 +64,7 @@ class TabularTemporalDifference(OffPolicyAlgorithm):
         **kwargs: Any,
     ) -> None:
         check_policy_kwargs(policy_kwargs, policy_arguments)
+        check_exploration(exploration_fraction, exploration_initial_eps, exploration_final_eps)
         super().__init__(
             policy,
             env,  # type: ignore[arg-type]  # None where load() was given no environment
@@ -80,6 +85,9 @@ class TabularTemporalDifference(OffPolicyAlgorithm):
             **kwargs,
         )
         self.step_size_exponent = step_size_exponent
+        self.exploration_fraction = exploration_fraction
+        self.exploration_initial_eps = exploration_initial_eps
+        self.exploration_final_eps = exploration_final_eps
         self._n_new_steps = 0  # of the environments, since the last update
         check_options(self)
         if _init_setup_model:
@@ -88,12 +96,19 @@ class TabularTemporalDifference(OffPolicyAlgorithm):
     @property
     def q_values(self) -> NDArray[np.float64]:
         """The table, a copy of shape ``(n_states, n_actions)``; states and actions counted from 0."""
-        return np.array(self.policy.q_values)
+        q_values: NDArray[np.float64] = self.policy.q_values.numpy()
+        return q_values
+
+    @property
+    def exploration_rate(self) -> float:
+        """Probability of a random action at present."""
+        return float(self.policy.epsilon)
 
     @property
     def visits(self) -> NDArray[np.int64]:
         """How often each entry of the table was updated, of shape ``(n_states, n_actions)``."""
-        return np.array(self.policy.visits.sum(dim=0))
+        visits: NDArray[np.int64] = self.policy.visits.sum(dim=0).numpy()
+        return visits
 
     def train(self, gradient_steps: int, batch_size: int | None = None) -> None:
         """Update the table, with what is new or with replayed batches.
@@ -147,6 +162,15 @@ class TabularTemporalDifference(OffPolicyAlgorithm):
 
     def _on_step(self) -> None:
         self._n_new_steps += 1
+        self.logger.record("rollout/exploration_rate", self._explore())
+
+    def _explore(self) -> float:
+        """Set epsilon for the present progress, and return it."""
+        done = min((1.0 - self._current_progress_remaining) / self.exploration_fraction, 1.0)
+        change = self.exploration_final_eps - self.exploration_initial_eps
+        epsilon = self.exploration_initial_eps + done * change
+        self.policy.epsilon.fill_(epsilon)
+        return epsilon
 
     def _store_transition(
         self,
@@ -172,3 +196,4 @@ class TabularTemporalDifference(OffPolicyAlgorithm):
     def _setup_model(self) -> None:
         super()._setup_model()
         check_buffer(self.replay_buffer)
+        self._explore()

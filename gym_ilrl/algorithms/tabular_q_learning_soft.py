@@ -21,9 +21,14 @@ class SoftQLearning(TabularTemporalDifference):
     .. math:: Q(s, a) \leftarrow Q(s, a) + \alpha \, (r + \gamma V(s') - Q(s, a)), \quad
         V(s) = \tau \log \sum_a \exp(Q(s, a) / \tau)
 
-    It acts by its own policy, :math:`\pi(a|s) = \exp((Q(s, a) - V(s)) / \tau)`, which explores by itself: no epsilon.
-    What :class:`~gym_ilrl.QLearning` says about replay, demonstrations, time limits, batches and step sizes holds here,
-    too. The fixed point is that of ``gym_ilrl.planning.solve(mdp, temperature=tau)``.
+    It acts by its own policy, :math:`\pi(a|s) = \exp((Q(s, a) - V(s)) / \tau)`, and a little at random at first, for at
+    low temperatures that policy hardly explores. What :class:`~gym_ilrl.QLearning` says about replay, demonstrations,
+    time limits, batches and step sizes holds here, too. The fixed point is that of ``gym_ilrl.planning.solve(mdp,
+    temperature=tau)``.
+
+    The Q-values begin at :math:`\gamma \tau \log A / (1 - \gamma)`, what acting at random for ever is worth where
+    nothing is paid. From 0 upwards, the first action tried would earn all the entropy to come, and the others would
+    hardly be tried again.
 
     :param policy: "TabularPolicy" or a subclass of :class:`~gym_ilrl.policies.TabularQPolicy`
     :param env: the environment, its id, or a ``VecEnv``, with Discrete spaces
@@ -39,9 +44,12 @@ class SoftQLearning(TabularTemporalDifference):
     :param gradient_steps: as in :class:`~gym_ilrl.QLearning`
     :param replay_buffer_class: as in :class:`~gym_ilrl.QLearning`
     :param replay_buffer_kwargs: as in :class:`~gym_ilrl.QLearning`
+    :param exploration_fraction: as in :class:`~gym_ilrl.QLearning`
+    :param exploration_initial_eps: as in :class:`~gym_ilrl.QLearning`
+    :param exploration_final_eps: as in :class:`~gym_ilrl.QLearning`; 0: in the end, the policy is the soft one
     :param stats_window_size: episodes that the logged mean return is taken over
     :param tensorboard_log: the log location for TensorBoard, or None
-    :param policy_kwargs: passed to the policy: ``initial_q_value``
+    :param policy_kwargs: passed to the policy: ``initial_q_value``, instead of the above; 0 where ``gamma`` is 1
     :param verbose: 0 no output, 1 info, 2 debug
     :param seed: makes a run repeatable, bit for bit
     :param device: "auto" or "cpu", which are the same
@@ -53,7 +61,7 @@ class SoftQLearning(TabularTemporalDifference):
         self,
         policy: str | type[TabularQPolicy] = "TabularPolicy",
         env: GymEnv | str | None = None,
-        temperature: float = 0.1,
+        temperature: float = 1.0,
         learning_rate: float | Schedule = 0.1,
         step_size_exponent: float = 0.0,
         buffer_size: int = 100_000,
@@ -64,6 +72,9 @@ class SoftQLearning(TabularTemporalDifference):
         gradient_steps: int = 1,
         replay_buffer_class: type[ReplayBuffer] | None = None,
         replay_buffer_kwargs: dict[str, Any] | None = None,
+        exploration_fraction: float = 1.0,
+        exploration_initial_eps: float = 0.1,
+        exploration_final_eps: float = 0.0,
         stats_window_size: int = 100,
         tensorboard_log: str | None = None,
         policy_kwargs: dict[str, Any] | None = None,
@@ -88,6 +99,9 @@ class SoftQLearning(TabularTemporalDifference):
             gradient_steps,
             replay_buffer_class,
             replay_buffer_kwargs,
+            exploration_fraction,
+            exploration_initial_eps,
+            exploration_final_eps,
             {"temperature": temperature},
             policy_kwargs,
             device,
@@ -109,6 +123,12 @@ class SoftQLearning(TabularTemporalDifference):
     ) -> SelfSoftQLearning:
         """Learn for so many steps in the environment (see base class)."""
         return super().learn(total_timesteps, callback, log_interval, tb_log_name, reset_num_timesteps, progress_bar)
+
+    def _setup_model(self) -> None:
+        super()._setup_model()
+        if self.gamma < 1 and "initial_q_value" not in self.policy_kwargs:
+            entropy = np.log(self.policy.q_tables.shape[-1])
+            self.policy.q_tables.data.fill_(self.gamma * self.temperature * entropy / (1 - self.gamma))
 
     def _next_values(
         self, tables: NDArray[np.float64], which: NDArray[np.int64], next_states: NDArray[np.int64]
