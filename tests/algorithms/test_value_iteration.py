@@ -10,8 +10,7 @@ from scipy.special import logsumexp
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.evaluation import evaluate_policy
 
-from gym_ilrl import TabularMDP, collect
-from gym_ilrl.algorithms.value_iteration import SoftValueIteration, ValueIteration
+from gym_ilrl import SoftValueIteration, TabularMDP, ValueIteration, collect
 from gym_ilrl.planning import DivergenceError, occupancy, solve
 
 TAXI = "Taxi-v4" if "Taxi-v4" in gym.registry else "Taxi-v3"

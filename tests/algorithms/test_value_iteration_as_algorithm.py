@@ -11,8 +11,7 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.logger import configure
 from stable_baselines3.common.vec_env import VecNormalize
 
-from gym_ilrl import TabularMDP, collect
-from gym_ilrl.algorithms.value_iteration import SoftValueIteration, ValueIteration
+from gym_ilrl import SoftValueIteration, TabularMDP, ValueIteration, collect
 from gym_ilrl.planning import solve
 
 
@@ -281,3 +280,12 @@ def test_line_of_the_issue():
     assert model.converged
     demonstrations = collect(model, env, n_episodes=200, seed=0)
     assert len(demonstrations) == 200
+
+
+def test_converged_model_of_a_problem_with_a_goal_has_little_to_do():
+    arguments = {"env": "Taxi-v4" if "Taxi-v4" in gym.registry else "Taxi-v3", "gamma": 1.0}
+    for model in (ValueIteration(**arguments), SoftValueIteration(temperature=0.3, **arguments)):
+        n_first = model.learn(100).num_timesteps
+        before = model.values.copy()
+        assert model.learn(100).num_timesteps == 2 <= n_first  # the values of its own policy, and that they are the best
+        np.testing.assert_allclose(model.values, before, atol=1e-9)
