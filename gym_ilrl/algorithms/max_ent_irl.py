@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import gymnasium as gym
 import numpy as np
 import torch as th
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from gym_ilrl.algorithms.known_model import KnownModel
 from gym_ilrl.algorithms.max_ent_irl_checks import check_options, chosen_features, chosen_l2, chosen_objective
 from gym_ilrl.algorithms.reward_fits import Progress, RewardFit
 from gym_ilrl.algorithms.ticks import Ticks
+from gym_ilrl.arguments import require
 from gym_ilrl.data.demonstrations import Demonstrations
 from gym_ilrl.irl.demonstrated import expert_visits, given_demonstrations
 from gym_ilrl.irl.expert_visits import ExpertVisits
@@ -209,6 +211,23 @@ class MaxEntIRL(KnownModel):
             return np.reshape(np.asarray(self.features(*rows), dtype=np.float64) @ self.weights, shape)
         return np.asarray(self.reward_model.table(observations, actions, next_observations, terminated))
 
+    def learned_mdp(self, env: gym.Env[Any, Any] | TabularMDP | None = None) -> TabularMDP:
+        """Return a process with the learned reward in place of its own, to plan or to draw in.
+
+        :param env: another world, with its own dynamics: states and actions that stand for themselves must be the
+            same; features that the environment publishes, or that are functions, are those of the new one. None: the
+            one learned in
+        :raises ValueError: if the reward does not fit its states, actions or features
+        """
+        if env is None:
+            return self.mdp.replace(rewards=self._features.earned.rewards(self.reward_model.tabulate(self._features)))
+        other = env if isinstance(env, TabularMDP) else TabularMDP.from_env(env, self.gamma, self.horizon)
+        there = None if isinstance(env, TabularMDP) else getattr(env.unwrapped, "features", None)
+        features = features_of(other, *chosen_features(self, there))
+        n_features = features.n_features if features.matrix is None else features.matrix.shape[1]
+        require(n_features == self.n_features, "the number of features", n_features, f"{self.n_features}, as here")
+        return other.replace(rewards=features.earned.rewards(self.reward_model.tabulate(features)))
+
     @property
     def log_likelihood(self) -> float:
         """Mean log-likelihood of a demonstrated step at the last evaluation, in nats; NaN where it is not known."""
@@ -305,7 +324,8 @@ class MaxEntIRL(KnownModel):
     def _end(self) -> None:
         if self._latest is None:
             return
-        table = self.reward_model.tabulate(self._features, self._inputs)
+        table = self.reward_model.tabulate(self._features)
+        self.reward_model.table.set(table.T)
         if self.reward_optimizer is None and self._fit.best is not None:
             self._latest = self._fit.best
             solution = self._latest.evaluation.solution

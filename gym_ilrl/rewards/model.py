@@ -47,21 +47,17 @@ class RewardModel(nn.Module):
         rewards: th.Tensor = self.learned(inputs)
         return rewards.reshape(len(inputs))
 
-    def tabulate(self, features: Features, inputs: th.Tensor | None) -> NDArray[np.float64]:
-        """Fill the table from the parameters.
+    def tabulate(self, features: Features) -> NDArray[np.float64]:
+        """Return the reward of every state or action, action-major, as the parameters give it.
 
-        :param features: of states or actions
-        :param inputs: what a network sees of them, of shape ``(n, d)``
-        :return: the table, action-major
+        :param features: of the states or actions
         """
         if isinstance(self.learned, LinearReward):
-            table = features.table(self.learned.weights.detach().cpu().numpy())
-        else:
-            assert inputs is not None
-            with th.no_grad():
-                rows = self.rows(inputs).double().cpu().numpy()
-            table = rows.reshape(features.earned.table_shape)
-        self.table.set(table.T)
+            return features.table(self.learned.weights.detach().cpu().numpy())
+        device = next(self.learned.parameters()).device
+        with th.no_grad():
+            rows = self.rows(th.as_tensor(inputs_of(features), dtype=th.float32, device=device))
+        table: NDArray[np.float64] = rows.double().cpu().numpy().reshape(features.earned.table_shape)
         return table
 
 
