@@ -287,5 +287,5 @@ def test_converged_model_of_a_problem_with_a_goal_has_little_to_do():
     for model in (ValueIteration(**arguments), SoftValueIteration(temperature=0.3, **arguments)):
         n_first = model.learn(100).num_timesteps
         before = model.values.copy()
-        assert model.learn(100).num_timesteps == 2 <= n_first  # the values of its own policy, and that they are the best
+        assert model.learn(100).num_timesteps == 2 <= n_first  # its values, and that they are the best
         np.testing.assert_allclose(model.values, before, atol=1e-9)
