@@ -146,8 +146,10 @@ def test_points_have_an_arrow_in_each_part_of_the_map(ax):
     arrows = plot_policy(ax, np.ones((1, 3000)), mdp, places)
     assert 200 < len(arrows.XY) <= 22 * 12
     assert arrows.pivot == "tail"
-    tree = np.abs(arrows.XY[:, None] - places[None, ::50]).max(axis=2).min(axis=0)
-    assert tree.max() < 2 * 10 / 22  # no state is far from an arrow
+    cells = np.floor((arrows.XY - places.min(axis=0)) / (np.ptp(places, axis=0).max() / 22))
+    assert len(np.unique(cells, axis=0)) == len(cells)
+    distance = np.abs(arrows.XY[:, None] - places[None, ::50]).max(axis=2).min(axis=0)
+    assert distance.max() < 2 * 10 / 22  # no state is far from an arrow
 
 
 def test_without_positions_the_probabilities_are_drawn(square, ax):

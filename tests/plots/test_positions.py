@@ -83,6 +83,8 @@ def test_positions_that_are_none(positions, message):
         ([[0, 0], [1, 0], [0, 1], [1, 1.2]], None),
         ([[0], [1], [3]] @ np.ones((1, 2)) * (1, 0), None),
         ([[0, 0], [0, 0]], None),
+        ([[0, 0], [1, 0], [0, 1], [0, 1]], None),
+        ([[0, 0], [1, 0], [2.4, 0]], None),
     ],
 )
 def test_grids_and_others(positions, shape):
