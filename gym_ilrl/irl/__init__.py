@@ -3,6 +3,7 @@
 from gym_ilrl.irl.dual import CausalEntropyDual
 from gym_ilrl.irl.evaluation import Evaluation, Learner
 from gym_ilrl.irl.expert_visits import ExpertVisits
+from gym_ilrl.irl.features import EarnedRewards, Features, features_of
 from gym_ilrl.irl.likelihood import ActionLikelihood
 from gym_ilrl.irl.posterior import posterior_solution
 from gym_ilrl.irl.steps import Steps
@@ -11,10 +12,13 @@ from gym_ilrl.irl.trajectories import TrajectoryLikelihood
 __all__ = [
     "ActionLikelihood",
     "CausalEntropyDual",
+    "EarnedRewards",
     "Evaluation",
     "ExpertVisits",
+    "Features",
     "Learner",
     "Steps",
     "TrajectoryLikelihood",
+    "features_of",
     "posterior_solution",
 ]
