@@ -2,13 +2,16 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo maze test test-floor lint types bench docs clean
+.PHONY: demo maze irl test test-floor lint types bench docs clean
 
 demo: .venv/installed  ## demonstrations, behaviour cloning, DAgger and plain PPO on one road; writes outputs/
 	$(BIN)/python examples/quickstart.py
 
 maze: .venv/installed  ## plain PPO, PPO from cloned weights and PPOfD in a maze with a sparse reward; writes outputs/
 	$(BIN)/python examples/from_demonstrations.py
+
+irl: .venv/installed  ## a reward learned on slippery ice, planned for anew on other lakes; writes outputs/
+	$(BIN)/python examples/inverse_rl.py
 
 test: .venv/ready  ## all tests, with the newest supported versions
 	$(BIN)/python -m pytest
