@@ -21,6 +21,9 @@ MODULES = {
     "exploration": "exploration",
     "beyond": "beyond",
     "first_bad_batch": "first_bad_batch",
+    "nonlinear_rewards": "nonlinear_rewards",
+    "chance": "chance",
+    "routes": "routes",
     "irl": "irl",
     "scale": "scale",
 }
