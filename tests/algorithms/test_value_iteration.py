@@ -11,7 +11,9 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.evaluation import evaluate_policy
 
 from gym_ilrl import SoftValueIteration, TabularMDP, ValueIteration, collect
+from gym_ilrl.algorithms.planning_steps import UndiscountedSweeps
 from gym_ilrl.planning import DivergenceError, occupancy, solve
+from gym_ilrl.planning.bellman import Bellman
 
 TAXI = "Taxi-v4" if "Taxi-v4" in gym.registry else "Taxi-v3"
 CLIFF = "CliffWalking-v1" if "CliffWalking-v1" in gym.registry else "CliffWalking-v0"
@@ -309,3 +311,13 @@ def test_newton_takes_over_where_sweeps_are_slow():
     sweeps = SoftValueIteration(env="FrozenLake-v1", temperature=1.0, gamma=0.9999, solver="value_iteration").learn(60)
     assert not sweeps.converged
     assert sweeps.num_timesteps == 60
+
+
+def test_slow_sweeps_are_not_taken_for_converged_ones():
+    """A small change says nothing about the way that is left until it is known how fast changes shrink."""
+    mdp = TabularMDP(np.array([[1.0 - 1e-6]]), [[-1.0]], ending=[[1e-6]], gamma=1.0)
+    steps = UndiscountedSweeps(mdp, Bellman.of(mdp, 0.0), np.array([-1e6 + 1000.0]), tolerance=1e-6)
+    for _ in range(5):
+        steps.step()
+        assert steps.residual == pytest.approx(1e-3, rel=1e-2)
+        assert not steps.converged  # 1000 away from the value
