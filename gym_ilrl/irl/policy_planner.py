@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from gym_ilrl.irl.features import Features
 from gym_ilrl.planning import DivergenceError, PolicySystem, TabularMDP, occupancy, solve
 
-
 _STEP_COST = 1e-4  # of a step without discount and horizon, in units of the largest reward
 
 
@@ -69,5 +68,5 @@ class PolicyPlanner:
         if problem.horizon is None:
             self._values = solution.values
         visits = occupancy(problem, solution.actions, system=self._system)
-        earned = 0.0 if bonus is None else float(np.vdot(bonus * ~problem.terminal, visits))
+        earned = 0.0 if bonus is None else float(np.vdot(bonus, visits))
         return Plan(solution.actions, self._features.adjoint(visits), earned)

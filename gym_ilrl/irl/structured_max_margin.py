@@ -11,8 +11,6 @@ from gym_ilrl.irl.max_margin import nearest_mixture
 from gym_ilrl.irl.policy_planner import Plan, Plans
 
 _PROXIMITY = 0.1  # of the loss in one program to that of the last one, in units of the largest loss
-_PRECISION = 1e-12  # of the loss of the mixture
-_MOST_PROGRAMS = 30  # each is a start for the next; rounding alone may keep them apart
 
 
 def disagreement(counts: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -93,24 +91,20 @@ class StructuredMaxMargin:
         self._average()
 
     def _average(self) -> None:
-        """Solve the dual problem by a few nearest points.
+        """Improve the solution of the dual problem by a nearest point.
 
         The dual is a squared distance but for its linear term. Held near its last value, ``- loss + k^2 / 2 (loss -
-        last)^2 = (k (loss - last) - 1 / k)^2 / 2 + const``, it is one more coordinate of the distance; repeated, that
-        is the proximal point method (Rockafellar, 1976), whose limit is exact.
+        last)^2 = (k (loss - last) - 1 / k)^2 / 2 + const``, it is one more coordinate of the distance. From step to
+        step that is the proximal point method (Rockafellar, 1976), whose limit is exact.
         """
         k = _PROXIMITY / (np.abs(self._losses).max() or 1.0)
+        last = float(self._mixture @ self._losses)
         scaled = self._differences / np.sqrt(self._l2_coef)
-        n_costs = scaled.shape[1] if self._costs else 0
-        now = float(self._mixture @ self._losses)
-        for _ in range(_MOST_PROGRAMS):
-            points = np.column_stack([scaled, k * (self._losses - now) - 1.0 / k])
-            self._mixture = nearest_mixture(points, n_costs)
-            last, now = now, float(self._mixture @ self._losses)
-            if abs(now - last) <= _PRECISION / k:
-                break
+        points = np.column_stack([scaled, k * (self._losses - last) - 1.0 / k])
+        self._mixture = nearest_mixture(points, scaled.shape[1] if self._costs else 0)
+        loss = float(self._mixture @ self._losses)
         self._now = deviation(self._mixture @ self._differences, self._costs) / self._l2_coef
-        self._lower = max(self._lower, now - 0.5 * self._l2_coef * float(self._now @ self._now))
+        self._lower = max(self._lower, loss - 0.5 * self._l2_coef * float(self._now @ self._now))
         used = self._mixture > 0.0
         self._differences, self._losses = self._differences[used], self._losses[used]
         self._mixture = self._mixture[used]

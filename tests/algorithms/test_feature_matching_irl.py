@@ -4,7 +4,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch as th
-from irl_helpers import demonstrations_of_episodes, episodes_of, grid_mdp, soft_expert
+from inverse_rl_helpers import demonstrations_of_episodes, episodes_of, grid_mdp, soft_expert
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback, CheckpointCallback, EvalCallback
 from stable_baselines3.common.env_util import make_vec_env

@@ -1,14 +1,16 @@
 """Apprenticeship learning by max-margin and by projection, against enumeration and general optimisers."""
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from feature_matching_helpers import all_features, all_policies, features_met, on_simplex, problem, visits_of
 
+import gym_ilrl  # noqa: F401
 from gym_ilrl.irl.features import features_of
 from gym_ilrl.irl.max_margin import MaxMargin, nearest_mixture
 from gym_ilrl.irl.policy_planner import PolicyPlanner
 from gym_ilrl.irl.projection import Projection
-from gym_ilrl.planning import DivergenceError, TabularMDP
+from gym_ilrl.planning import DivergenceError, TabularMDP, occupancy, solve
 
 SEARCHES = [MaxMargin, Projection]
 PROBLEMS = [{}, {"gamma": 1.0, "horizon": 2}, {"gamma": 0.9, "horizon": 2}]
@@ -209,6 +211,19 @@ def test_a_place_where_waiting_costs_nothing_is_left():
     search = search_for(MaxMargin, waiting(), np.array([[1.0], [0.0], [0.0]]), np.array([1.0]), costs=True)
     run(search)
     assert [policy[:2].tolist() for policy in search.result.policies] == [[0, 0]]
+
+
+def test_where_half_of_the_states_cost_nothing_no_policy_is_worse_than_a_possible_expert():
+    base = TabularMDP.from_env(gym.make("ilrl/GridMaze-v0", size=16, layout="open"), gamma=1.0)
+    generator = np.random.default_rng(1)
+    generator.random(1285)  # from here on, a policy that is best up to rounding waits for 2e9 steps, unless these cost
+    rewards = np.tile(-generator.random(256) - 0.05, (4, 1))
+    visits = occupancy(base, solve(base.replace(rewards=rewards)).actions)
+    features = features_of(base, None, "states")
+    search = MaxMargin(features.adjoint(visits), PolicyPlanner(base, features), 1e-2, costs=True)
+    for _ in range(12):
+        search.step()
+        assert search.margin <= 1e-3
 
 
 def test_rewards_that_a_loop_can_collect_for_ever_are_refused_in_words():
