@@ -14,7 +14,6 @@ from gymnasium.envs.toy_text.frozen_lake import generate_random_map
 from matplotlib.figure import Figure
 
 from gym_ilrl import BC, MaxEntIRL, SoftValueIteration, TabularMDP, collect
-from gym_ilrl.irl.features import EarnedRewards
 from gym_ilrl.planning import occupancy, policy_evaluation, solve
 from gym_ilrl.plots import plot_policy, plot_states, state_positions
 
@@ -30,23 +29,17 @@ WORLDS = ("the same lake", "without slipping", "five other lakes")
 
 
 def lake(is_slippery: bool = True, seed: int | None = None):
-    """The lake of Gymnasium, or another one."""
+    """The lake of Gymnasium, or another one; it tells of what kind each cell is."""
     layout = {"map_name": "8x8"} if seed is None else {"desc": generate_random_map(8, 0.85, seed=seed)}
-    return gym.make("FrozenLake-v1", is_slippery=is_slippery, max_episode_steps=TIME_LIMIT, **layout)
+    env = gym.make("FrozenLake-v1", is_slippery=is_slippery, max_episode_steps=TIME_LIMIT, **layout)
+    env.unwrapped.features = kinds(env)  # found there by MaxEntIRL
+    return env
 
 
 def kinds(env) -> np.ndarray:
     """What each cell looks like: ice, hole or goal, of shape (n_states, 3)."""
     cells = env.unwrapped.desc.ravel()
     return np.stack([(cells == b"F") | (cells == b"S"), cells == b"H", cells == b"G"], axis=1).astype(float)
-
-
-def plan(env, cell_rewards=None) -> np.ndarray:
-    """Return the best action of each cell, for the true reward or for the given one of each cell."""
-    mdp = TabularMDP.from_env(env)
-    if cell_rewards is not None:
-        mdp = mdp.replace(rewards=EarnedRewards(mdp, "states").rewards(cell_rewards))
-    return solve(mdp).actions
 
 
 def arrives(env, actions: np.ndarray) -> float:
@@ -62,19 +55,24 @@ def learn(n_demonstrations: int, seed: int) -> tuple:
     demonstrations = collect(demonstrator, env, n_episodes=n_demonstrations, seed=seed, deterministic=False)
     print(demonstrations.summary(), "\n", flush=True)
     clone = BC("MlpPolicy", env, demonstrations=demonstrations, seed=seed).learn(1_000, progress_bar=True)
-    of_cells = MaxEntIRL("TabularPolicy", env, demonstrations=demonstrations).learn(200, progress_bar=True)
-    of_kinds = MaxEntIRL("TabularPolicy", env, demonstrations=demonstrations, features=kinds(env))
-    return demonstrations, clone, of_cells, of_kinds.learn(200, progress_bar=True)
+    of_cells = MaxEntIRL("TabularPolicy", env, demonstrations=demonstrations, reward="tabular")
+    of_kinds = MaxEntIRL("TabularPolicy", env, demonstrations=demonstrations, reward="linear")
+    return (
+        demonstrations,
+        clone,
+        of_cells.learn(200, progress_bar=True),
+        of_kinds.learn(200, progress_bar=True),
+    )
 
 
 def policies(env, clone, of_cells, of_kinds) -> dict[str, np.ndarray]:
     """Return the actions that each method takes in a world."""
     everywhere = np.arange(env.observation_space.n)
     actions = (
-        plan(env),
+        solve(TabularMDP.from_env(env)).actions,
         clone.predict(everywhere, deterministic=True)[0].astype(np.int64),
-        plan(env, of_cells.reward_table),
-        plan(env, kinds(env) @ of_kinds.weights),
+        solve(of_cells.learned_mdp(env)).actions,
+        solve(of_kinds.learned_mdp(env)).actions,
     )
     return dict(zip(METHODS, actions, strict=True))
 
@@ -134,7 +132,7 @@ def draw(demonstrations, learned: list, arriving: dict[str, list[float]], path: 
     counts = np.bincount(visited, minlength=mdp.n_states)
     plot_states(shown, counts, places, mdp=mdp, kind="occupancy", goals=goals)
     shown.set_title(f"What {demonstrations.n_episodes} demonstrations\nvisit on slippery ice", loc="left")
-    plot_states(reward, kinds(env) @ learned[2].weights, places, mdp=mdp, goals=goals)
+    plot_states(reward, learned[2].reward_table, places, mdp=mdp, goals=goals)
     reward.set_title("The reward of each kind of cell\nthat inverse RL learns from them", loc="left")
     draw_bars(bars, arriving)
     without, another = lake(is_slippery=False), lake(seed=1)
