@@ -45,7 +45,8 @@ def plot_inverse_rl(
     """Draw the learned reward beside the true one, the learner's policy, and what expert and learner visit.
 
     Rewards are identified only up to their scale and to shaping, which change no policy: true and learned ones have
-    their own colour bars, both diverging around zero, and it is signs and patterns that compare, not numbers. The two
+    their own colour bars, both diverging around zero, and it is signs and patterns that compare, not numbers. Where no
+    episode ends, a constant changes no policy either: the learned reward is then drawn less its median. The two
     occupancies share one bar; where they agree, the learner does what the expert does.
 
     Of rewards on actions the mean over the actions that exist in a state is drawn; of true ones first the rewards on
@@ -73,6 +74,7 @@ def plot_inverse_rl(
     learner = numbers(learner_occupancy, "learner_occupancy", shape)
     table = _mean_policy(mdp, policy, learner)
     learned = _of_states(mdp, numbers(learned_reward, "learned_reward", shape[1:], shape[::-1]))
+    learned = learned if mdp.ending.any() else learned - np.median(learned)
     panels = [
         _Panel("Learned reward", learned, "reward", 1),
         _Panel("Learner's policy", learned, "reward", 1, has_arrows=True),

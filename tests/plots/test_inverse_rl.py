@@ -114,6 +114,14 @@ def test_rewards_on_actions_are_their_means_over_the_actions_that_exist():
     assert image(figure, "Learned reward").get_array().tolist() == [[2, 5, 0]]
 
 
+def test_where_no_episode_ends_a_constant_is_taken_out():
+    mdp = TabularMDP.from_successors([[[1]], [[2]], [[0]]], np.ones((3, 1, 1)), np.zeros(3))
+    visits = np.ones((1, 3))
+    figure = plot_inverse_rl(mdp, [7, 9, 6], visits, visits, visits, [7, 9, 6], [[0, 0], [1, 0], [2, 0]])
+    assert image(figure, "Learned reward").get_array().tolist() == [[0, 2, -1]]
+    assert image(figure, "True reward").get_array().tolist() == [[7, 9, 6]]
+
+
 def test_true_rewards_on_actions_are_drawn_on_the_states_that_earn_them(lake, results):
     figure = plot_inverse_rl(**{**results, "true_reward": lake.rewards.T})
     np.testing.assert_allclose(image(figure, "True reward").get_array().ravel(), (np.arange(16) == 15) / 0.99)
