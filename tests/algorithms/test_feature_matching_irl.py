@@ -56,6 +56,25 @@ def test_mixture_earns_what_the_expert_earns(method, arguments):
     assert lost <= 5e-3 * np.linalg.norm(wanted) * np.linalg.norm(weights)
 
 
+@pytest.mark.parametrize("horizon", [None, 6])
+def test_deterministic_actions_are_best_for_the_reward(horizon):
+    mdp, features, _, best = setting(goal_ends=True, horizon=horizon)
+    visits = occupancy(mdp, best.policy).T
+    irl = FeatureMatchingIRL("TabularPolicy", mdp, visits, "projection", features, tolerance=1e-3).learn(30)
+    alone = occupancy(mdp, np.exp(irl.policy.log_probabilities.numpy().swapaxes(-1, -2)))
+    rewards = features_of(mdp, features, "states").rewards(irl.weights)
+    optimal = solve(mdp.replace(rewards=rewards)).values
+    start = optimal if horizon is None else optimal[0]
+    assert np.vdot(alone, rewards) == pytest.approx(mdp.initial @ start)
+    wanted = features_by_hand(mdp, features, visits)
+    distances = [
+        np.linalg.norm(features_by_hand(mdp, features, occupancy(mdp, policy if horizon else policy[0]).T) - wanted)
+        for policy in irl.policy.component_actions.numpy()
+    ]
+    closest = np.linalg.norm(features_by_hand(mdp, features, alone.T) - wanted)
+    assert closest == pytest.approx(min(distances))
+
+
 @pytest.mark.parametrize("horizon", [None, 7])
 def test_mixture_that_is_executed_meets_the_same_features(horizon):
     mdp, features, _, best = setting(goal_ends=True, gamma=0.9, horizon=horizon)
