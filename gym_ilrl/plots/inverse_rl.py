@@ -164,7 +164,12 @@ def _draw_maps(
     handles = legend_handles(axes.flat[0], mdp, goals)
     if spare and handles:
         spare[0].legend(handles=handles, loc="center left", frameon=False)
-    elif handles:
+    else:
+        _legend_below(figure, handles)
+
+
+def _legend_below(figure: Any, handles: list[Any]) -> None:
+    if handles:
         figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
 
 
@@ -211,5 +216,6 @@ def _draw_rows(
         else:
             plot_states(ax, panel.values, mdp=mdp, kind=panel.kind, goals=goals, title=panel.title)
         ax.set_xlabel("state" if ax is axes[-1] else "")
+    _legend_below(figure, legend_handles(axes[0], mdp, goals))
     if panels[-2].kind == panels[-1].kind:
         axes[-1].sharey(axes[-2])

@@ -60,6 +60,7 @@ def plot_states(
     are_lines = positions is not None and np.ndim(positions) == 3
     grid = None if places is None or are_lines else grid_of(places)
     limits = colour_limits(kind, heights) if limits is None else limits
+    require(limits[0] < limits[1], "limits", limits, "the lower and the higher end of the colours")
     if places is None:
         artist = _bars(ax, heights)
         places = np.column_stack([np.arange(len(heights)), np.zeros(len(heights))])

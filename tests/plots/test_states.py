@@ -232,6 +232,7 @@ def test_zero_is_grey_and_signs_have_their_colours(ax):
             r"the shape of positions must be \(2, 2\) or \(2, 2, 2\)",
         ),
         ({"values": np.zeros(1), "positions": [[0, np.inf]]}, r"positions must be finite"),
+        ({"values": np.zeros(2), "limits": (1.0, 1.0)}, "limits must be the lower and the higher end"),
         ({"values": np.zeros(2), "kind": "rewards"}, "kind must be one of reward, value, occupancy, not 'rewards'"),
     ],
 )
