@@ -27,12 +27,11 @@ def end_in(terminal: NDArray[np.bool_], matrix: Any, final: Any) -> Any:
 
     :param terminal: of shape ``(n_states,)``
     :param matrix: transitions in CSR form, row ``a * n_states + s``
-    :param final: final transitions, likewise
+    :param final: final transitions, likewise; none from terminal states
     :return: the final transitions, with those into terminal states
     """
     acting = np.broadcast_to(~terminal, (matrix.shape[0] // len(terminal), len(terminal)))
     keep_rows(acting, matrix)
-    keep_rows(acting, final)
     entering = terminal[matrix.indices]
     if not entering.any():
         return final

@@ -54,14 +54,14 @@ def is_factor_affordable(matrix: Any) -> bool:
         if previous:
             predicted = fill * max(1.0, fill / previous) ** np.log2(n_states / size)
         is_like_the_whole = part.nnz >= _INSIDE * rows.nnz
-        if size >= _LARGEST if is_like_the_whole else not _affordable(predicted, matrix.nnz):
+        if (is_like_the_whole and size >= _LARGEST) or not _affordable(predicted, matrix.nnz):
             break
         size, previous = 2 * size, fill
     return _affordable(predicted, matrix.nnz)
 
 
 def _affordable(fill: float, entries: int) -> bool:
-    return fill <= _MOST_FILL and fill * entries <= _MOST_ENTRIES
+    return bool(fill <= _MOST_FILL and fill * entries <= _MOST_ENTRIES)
 
 
 def _around_one_state(matrix: Any) -> Any:

@@ -40,11 +40,11 @@ def ending_actions(mdp: TabularMDP, allowed: NDArray[np.bool_] | None = None) ->
     In each state it is the one that most probably comes closer to an ending, in numbers of steps.
 
     :param mdp: the problem
-    :param allowed: which actions to choose from, of shape ``(n_actions, n_states)``; None: all
+    :param allowed: which of the available actions to choose from, of shape ``(n_actions, n_states)``; None: all
     :return: of shape ``(n_states,)``
     """
-    exist = np.ones(mdp.rewards.shape, dtype=np.bool_) if mdp.available is None else mdp.available
-    allowed = exist if allowed is None else allowed & exist
+    if allowed is None:
+        allowed = np.ones(mdp.rewards.shape, dtype=np.bool_) if mdp.available is None else mdp.available
     matrix, ending, steps = _restricted(mdp, allowed)
     rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
     closer = steps[matrix.indices] < steps[rows % mdp.n_states]

@@ -4,20 +4,31 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from gym_ilrl.planning import PolicySystem, TabularMDP, fill, occupancy, policy_evaluation, policy_system, solve
+from gym_ilrl.planning import (
+    PolicySystem,
+    TabularMDP,
+    fill,
+    iteration,
+    occupancy,
+    policy_evaluation,
+    policy_system,
+    solve,
+)
 from gym_ilrl.planning.bellman import Bellman
 from gym_ilrl.planning.iteration import iterate
 from gym_ilrl.planning.occupancy import flow
 
 
-def connected_at_random(n_states: int, stay: float = 0.0, n_successors: int = 3, **arguments) -> TabularMDP:
-    """Three actions that lead anywhere; with the probability ``stay`` nothing happens, so that states mix slowly."""
+def connected_at_random(
+    n_states: int, stay: float = 0.0, n_successors: int = 3, n_actions: int = 3, **arguments
+) -> TabularMDP:
+    """Actions that lead anywhere; with the probability ``stay`` nothing happens, so that states mix slowly."""
     generator = np.random.default_rng(0)
-    successors = generator.integers(n_states, size=(n_states, 3, n_successors + 1))
+    successors = generator.integers(n_states, size=(n_states, n_actions, n_successors + 1))
     successors[..., -1] = np.arange(n_states)[:, None]
     chances = np.full(n_successors + 1, (1.0 - stay) / n_successors)
     chances[-1] = stay
-    rewards = generator.normal(size=(n_states, 3))
+    rewards = generator.normal(size=(n_states, n_actions))
     return TabularMDP.from_successors(successors, np.broadcast_to(chances, successors.shape), rewards, **arguments)
 
 
@@ -43,9 +54,9 @@ def _no_factor(monkeypatch) -> None:
     monkeypatch.setattr(policy_system, "FREE", 0)
 
 
-@pytest.mark.parametrize(("n_states", "n_successors"), [(5000, 3), (12_000, 1)])
-def test_random_graphs_are_not_factorised(n_states: int, n_successors: int) -> None:
-    mdp = connected_at_random(n_states, n_successors=n_successors)
+@pytest.mark.parametrize(("n_states", "n_successors", "n_actions"), [(5000, 3, 3), (12_000, 1, 3), (40_000, 1, 2)])
+def test_random_graphs_are_not_factorised(n_states: int, n_successors: int, n_actions: int) -> None:
+    mdp = connected_at_random(n_states, n_successors=n_successors, n_actions=n_actions)
     bellman, policy, system = Bellman.of(mdp, 0.0), random_policy(mdp), PolicySystem()
     assert not system.can_factorise(bellman, policy)
     values = policy_evaluation(mdp, policy, system=system)
@@ -114,6 +125,24 @@ def test_graphs_that_fall_apart(grid) -> None:
     assert system.is_factored
 
 
+def test_the_largest_part_counts() -> None:
+    n = 5000
+    mdp = connected_at_random(n)
+    alone = sparse.vstack([sparse.block_diag([[[1.0]], mdp.transitions[a * n : (a + 1) * n]]) for a in range(3)])
+    larger = TabularMDP(alone, np.zeros((3, n + 1)))
+    assert not PolicySystem().can_factorise(Bellman.of(larger, 0.0), random_policy(larger))
+
+
+def test_steps_that_do_not_help_are_not_taken(grid, monkeypatch) -> None:
+    mdp = grid(size=6, gamma=0.9)
+    matrix = np.eye(36) - dense(mdp, random_policy(mdp))
+    right = np.random.default_rng(0).normal(size=36)
+    monkeypatch.setattr(iteration, "_hurried", lambda system, residual: 1e6 * residual)
+    np.testing.assert_allclose(
+        iterate(sparse.csr_matrix(matrix), right, False, 1e-13), np.linalg.solve(np.eye(36) - matrix, right), rtol=1e-9
+    )
+
+
 @pytest.mark.usefixtures("no_factor")
 @pytest.mark.parametrize("kind", ["random", "slow", "grid", "cycle", "ending"])
 @pytest.mark.parametrize("gamma", [0.9, 0.999])
@@ -170,3 +199,10 @@ def test_without_an_end_there_is_no_answer(monkeypatch) -> None:
     monkeypatch.setattr("gym_ilrl.planning.iteration._ATTEMPTS", 5)
     with pytest.raises(ArithmeticError, match="not solved after 250 sweeps"):
         iterate(sparse.identity(3, format="csr"), np.ones(3), False, 1e-13)
+
+
+def test_it_is_asked_of_policies_that_never_end_as_well(grid) -> None:
+    n = 65 * 65
+    maze = grid(size=65, terminal=np.arange(n) == n - 1, rewards=np.full(n, -1.0), gamma=1.0)
+    stay = np.repeat([[0.0]] * 4 + [[1.0]], n, axis=1)  # its equations are singular, its graph is not too large
+    assert PolicySystem().can_factorise(Bellman.of(maze, 0.0), stay)
