@@ -7,6 +7,9 @@ from gym_ilrl.policies.layer_norm import (
     LayerNormMultiInputPolicy,
     LayerNormSACPolicy,
 )
+from gym_ilrl.policies.tabular import TabularPolicy
+from gym_ilrl.policies.tabular_mixture import TabularMixturePolicy
+from gym_ilrl.policies.tabular_q import TabularQPolicy
 
 __all__ = [
     "EnsembleCritic",
@@ -14,4 +17,7 @@ __all__ = [
     "LayerNormCritics",
     "LayerNormMultiInputPolicy",
     "LayerNormSACPolicy",
+    "TabularMixturePolicy",
+    "TabularPolicy",
+    "TabularQPolicy",
 ]
