@@ -192,7 +192,7 @@ class FeatureMatchingIRL(KnownModel):
             self.mdp,
             self.reward_table,
             alone,
-            self._expert().occupancy if known else visits.T,
+            self._expert().occupancy if known else None,
             visits.T,
             true_reward=self.mdp.rewards.T,
             positions=state_positions(self.env.get_attr("unwrapped", indices=0)[0]),

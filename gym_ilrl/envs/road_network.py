@@ -197,9 +197,15 @@ class RoadNetworkEnv(TabularEnv):
     @property
     def positions(self) -> NDArray[np.float64]:
         """The middle of the road of each state, x to the right and y down in km, of shape ``(n_states, 2)``."""
+        middles: NDArray[np.float64] = self.segments.mean(axis=1)
+        return middles
+
+    @property
+    def segments(self) -> NDArray[np.float64]:
+        """The road of each state, from where to where, in km, of shape ``(n_states, 2, 2)``: what pictures draw."""
         network = self.dynamics.network
-        middle = 0.5 * (network.junctions[network.tail] + network.junctions[network.head])
-        return np.tile(middle, (len(self.dynamics.destinations), 1))
+        roads = np.stack([network.junctions[network.tail], network.junctions[network.head]], axis=1)
+        return np.tile(roads, (len(self.dynamics.destinations), 1, 1))
 
 
 class RoadNetworkVectorEnv(DynamicsVectorEnv):

@@ -129,6 +129,7 @@ def test_positions_are_the_middles_of_the_roads():
         road = state % network.n_roads
         ends = network.junctions[[network.tail[road], network.head[road]]]
         np.testing.assert_allclose(place, ends.mean(axis=0))
+        np.testing.assert_allclose(env.segments[state], ends)
 
 
 def test_the_model_is_read_only():
