@@ -13,7 +13,7 @@ from gym_ilrl.arguments import is_number, require
 from gym_ilrl.irl.evaluation import Evaluation, Learner
 from gym_ilrl.irl.expert_visits import ExpertVisits
 from gym_ilrl.irl.seen import Seen, seen
-from gym_ilrl.irl.time_dependent import value_and_occupancy
+from gym_ilrl.irl.time_dependent import Workspace, value_and_occupancy
 from gym_ilrl.irl.warm_start import WarmStart
 from gym_ilrl.planning.bellman import Bellman
 from gym_ilrl.planning.tabular_mdp import TabularMDP
@@ -66,6 +66,7 @@ class CausalEntropyDual:
             self._seen, self._total = [None] * mdp.horizon, np.nan
         else:
             self._seen = seen(expert, mdp, state_only=False)
+        self._workspace = Workspace()
         self._warm = WarmStart(mdp, self._temperature, solver) if mdp.horizon is None else None
 
     def __call__(self, rewards: NDArray[np.float64]) -> Evaluation:
@@ -77,7 +78,9 @@ class CausalEntropyDual:
         mdp = self._mdp.replace(rewards=rewards)
         if self._warm is None:
             bellman = Bellman.of(mdp, self._temperature)
-            value, visits, log_likelihood = value_and_occupancy(bellman, self._expert.initial, self._seen)
+            value, visits, log_likelihood = value_and_occupancy(
+                bellman, self._expert.initial, self._seen, self._workspace
+            )
             value *= self._temperature
             learner = Learner(mdp, self._temperature)
         else:

@@ -18,7 +18,7 @@ from gym_ilrl.arguments import is_number, require
 from gym_ilrl.irl.evaluation import Evaluation, Learner
 from gym_ilrl.irl.expert_visits import ExpertVisits
 from gym_ilrl.irl.seen import seen
-from gym_ilrl.irl.time_dependent import likelihood_and_gradient
+from gym_ilrl.irl.time_dependent import Workspace, likelihood_and_gradient
 from gym_ilrl.irl.warm_start import WarmStart
 from gym_ilrl.planning.bellman import Bellman
 from gym_ilrl.planning.tabular_mdp import TabularMDP
@@ -53,6 +53,7 @@ class ActionLikelihood:
         self._temperature = float(temperature)
         self._seen = seen(expert, mdp, state_only)
         self._total = sum(each.total for each in self._seen if each is not None)
+        self._workspace = Workspace()
         self._warm = WarmStart(mdp, self._temperature, solver) if mdp.horizon is None else None
 
     def __call__(self, rewards: NDArray[np.float64]) -> Evaluation:
@@ -63,7 +64,9 @@ class ActionLikelihood:
         """
         mdp = self._mdp.replace(rewards=rewards)
         if self._warm is None:
-            log_likelihood, gradient = likelihood_and_gradient(Bellman.of(mdp, self._temperature), self._seen)
+            log_likelihood, gradient = likelihood_and_gradient(
+                Bellman.of(mdp, self._temperature), self._seen, self._workspace
+            )
             learner = Learner(mdp, self._temperature)
         else:
             log_likelihood, gradient, learner = self._stationary(mdp, self._warm)

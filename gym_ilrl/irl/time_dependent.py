@@ -3,9 +3,11 @@
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from math import isqrt
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from gym_ilrl.irl.seen import Seen
 from gym_ilrl.planning.bellman import Bellman
@@ -14,6 +16,28 @@ _MEMORY = 1e9  # bytes of policies that are kept
 
 Read = Callable[[int, NDArray[np.float64], NDArray[np.float64]], None]
 """``read(t, q, values)`` with ``log pi = q - values`` at the time ``t``."""
+
+
+class Workspace:
+    """Memory that outlives an evaluation: new memory is slow to touch, and so are columns in place of rows."""
+
+    def __init__(self) -> None:
+        self._policies = np.empty((0, 0, 0))
+        self._transitions: Any = None
+        self._back: Any = None
+
+    def policies(self, n: int, bellman: Bellman) -> NDArray[np.float64]:
+        """Return an array for ``n`` policies, of shape ``(n, n_actions, n_states)``."""
+        shape = (n, *bellman.rewards.shape)
+        if self._policies.shape != shape:
+            self._policies = np.empty(shape)
+        return self._policies
+
+    def back(self, bellman: Bellman) -> Any:
+        """Return the transposed transitions, by rows."""
+        if self._transitions is not bellman.transitions:
+            self._transitions, self._back = bellman.transitions, sparse.csr_matrix(bellman.transitions.T)
+        return self._back
 
 
 class _Reading:
@@ -35,7 +59,7 @@ class _Reading:
 
 
 def likelihood_and_gradient(
-    bellman: Bellman, seen: Sequence[Seen | None], memory: float = _MEMORY
+    bellman: Bellman, seen: Sequence[Seen | None], workspace: Workspace | None = None, memory: float = _MEMORY
 ) -> tuple[float, NDArray[np.float64]]:
     """Return the log-likelihood of what was seen, and its derivative with respect to the rewards in units of ``unit``.
 
@@ -43,11 +67,13 @@ def likelihood_and_gradient(
 
     :param bellman: of the problem
     :param seen: at each time
+    :param workspace: kept from one call to the next
     :param memory: for policies, in bytes; where they need more, some are computed twice
     """
-    reading, back = _Reading(seen), bellman.transitions.T
+    workspace = Workspace() if workspace is None else workspace
+    reading, back = _Reading(seen), workspace.back(bellman)
     gradient, passing = np.zeros(bellman.rewards.shape), np.zeros(bellman.rewards.shape[1])
-    for t, visits in enumerate(policies(bellman, len(seen), reading, memory)):
+    for t, visits in enumerate(policies(bellman, len(seen), reading, workspace, memory)):
         what = seen[t]
         if what is not None:
             passing[what.states] -= what.visits
@@ -56,36 +82,47 @@ def likelihood_and_gradient(
             visits.ravel()[what.rows] += reading.taken[t]
         gradient += visits
         passing = back @ visits.ravel()
-        passing *= bellman.gamma
+        if bellman.gamma != 1.0:
+            passing *= bellman.gamma
     return reading.log_likelihood, gradient
 
 
 def value_and_occupancy(
-    bellman: Bellman, initial: NDArray[np.float64], seen: Sequence[Seen | None], memory: float = _MEMORY
+    bellman: Bellman,
+    initial: NDArray[np.float64],
+    seen: Sequence[Seen | None],
+    workspace: Workspace | None = None,
+    memory: float = _MEMORY,
 ) -> tuple[float, NDArray[np.float64], float]:
     """Return the value of the start in units of ``unit``, the occupancy, and the log-likelihood of what was seen.
 
     :param bellman: of the problem
     :param initial: distribution of the first state, of shape ``(n_states,)``
     :param seen: at each time
+    :param workspace: kept from one call to the next
     :param memory: for policies, in bytes; where they need more, some are computed twice
     """
-    reading, back = _Reading(seen), bellman.transitions.T
+    workspace = Workspace() if workspace is None else workspace
+    reading, back = _Reading(seen), workspace.back(bellman)
     occupancy, passing = np.zeros(bellman.rewards.shape), initial
-    for visits in policies(bellman, len(seen), reading, memory):
+    for visits in policies(bellman, len(seen), reading, workspace, memory):
         visits *= passing
         occupancy += visits
         passing = back @ visits.ravel()
-        passing *= bellman.gamma
+        if bellman.gamma != 1.0:
+            passing *= bellman.gamma
     return float(initial @ reading.first_values), occupancy, reading.log_likelihood
 
 
-def policies(bellman: Bellman, horizon: int, read: Read, memory: float = _MEMORY) -> Iterator[NDArray[np.float64]]:
-    """Return the policy of each time from 0 on, as arrays that may be written to.
+def policies(
+    bellman: Bellman, horizon: int, read: Read, workspace: Workspace, memory: float = _MEMORY
+) -> Iterator[NDArray[np.float64]]:
+    """Return the policy of each time from 0 on, as arrays that may be written to until the next one is asked for.
 
     :param bellman: of the problem
     :param horizon: number of times
     :param read: called once for every time, before its policy is returned
+    :param workspace: where the policies are kept
     :param memory: for policies, in bytes; where they need more, values are kept at the square root of the horizon many
         times, and the policies between them are computed once more (Griewank, 1992)
     """
@@ -97,12 +134,11 @@ def policies(bellman: Bellman, horizon: int, read: Read, memory: float = _MEMORY
         for _ in range(earlier, later):
             values = bellman.values(bellman.q_values(values))
         ends.append(values)
+    found = workspace.policies(length, bellman)
     for begin, end in pairwise(times):
-        values, found = ends.pop(), []
+        values = ends.pop()
         for t in reversed(range(begin, end)):
             q = bellman.q_values(values)
-            values, policy = bellman.improve(q)
+            values, _ = bellman.improve(q, out=found[t - begin])
             read(t, q, values)
-            found.append(policy)
-        while found:
-            yield found.pop()
+        yield from found[: end - begin]

@@ -76,18 +76,22 @@ class Bellman:
         return best
 
     def improve(
-        self, q: NDArray[np.float64], current: NDArray[np.float64] | None = None
+        self,
+        q: NDArray[np.float64],
+        current: NDArray[np.float64] | None = None,
+        out: NDArray[np.float64] | None = None,
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the values and the action probabilities of the best policy against ``q``.
 
         :param q: of shape ``(n_actions, n_states)``
         :param current: hard only: a deterministic policy whose actions are kept where no other is better; else the
             first best one is taken
+        :param out: soft only: an array for the probabilities, of the shape of ``q``; None: a new one
         :return: of shapes ``(n_states,)`` and ``(n_actions, n_states)``
         """
         largest = q.max(axis=0)
         if self.soft:
-            policy: NDArray[np.float64] = q - largest
+            policy: NDArray[np.float64] = np.subtract(q, largest, out=out)
             np.exp(policy, out=policy)
             total = policy.sum(axis=0)
             policy /= total
