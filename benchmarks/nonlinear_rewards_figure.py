@@ -43,7 +43,9 @@ def draw(
         titles = {"true": "true reward", "linear": "linear", "network": "network"}
         for ax, (which, title) in zip(row[1:], titles.items(), strict=True):
             reward = examples[name][which]
-            shift = 0.0 if which == "true" else np.median(reward)  # of no consequence where episodes never end
+            if which != "true":
+                title += f" (correlation {np.corrcoef(reward, examples[name]['true'])[0, 1]:.2f})"
+            shift = 0.0 if which == "true" else np.median(reward)  # changes no policy, for episodes never end
             plot_states(ax, reward - shift, positions, title=title, colour_bar=False)
     axes[-1, 0].set_xlabel("demonstrations")
     handles, labels = axes[0, 0].get_legend_handles_labels()
