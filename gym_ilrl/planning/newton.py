@@ -17,6 +17,7 @@ from gym_ilrl.planning.tabular_mdp import TabularMDP
 
 _ROUNDING = 1e-9  # of a step, relative to the largest value, that can no longer shrink
 _SHARE = 0.1  # of the residual of a soft step that its equations may leave: the next step takes it up
+_LARGE = 1e7  # value, in steps of the largest reward or entropy, from which on rounding hides whether it is finite
 _NEVER = 1e-12  # probability of an action that is lost in rounding
 
 
@@ -41,7 +42,7 @@ def newton(
     :raises RuntimeError: if ``max_iterations`` are not enough
     :return: the values, and the number of steps
     """
-    size = np.inf
+    size, large = np.inf, _LARGE * max(1.0, bellman.highest, np.log(bellman.most_actions))
     # hard policies are to stay as they are in the end, and without discount a small residual may be a large error
     reduction = _SHARE if bellman.soft and bellman.gamma < 1.0 else 0.0
     for iteration in range(1, max_iterations + 1):
@@ -60,6 +61,8 @@ def newton(
         previous, size = size, np.abs(step).max() / max(1.0, largest)
         if size <= tolerance or (size >= previous and size <= _ROUNDING):
             return values, iteration
+        if bellman.soft and bellman.gamma == 1.0 and size >= previous and values.max() > large:
+            raise bellman.divergence()  # values of policies that can be had, and they do not settle
     raise RuntimeError(f"Newton's method has not converged in {max_iterations} steps; raise max_iterations")
 
 
