@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedule
+from stable_baselines3.common.utils import check_for_correct_spaces
 from stable_baselines3.common.vec_env import VecEnv
 
 from gym_ilrl.algorithms.environment_models import as_environment, read_model
@@ -50,6 +51,7 @@ class KnownModel(BaseAlgorithm):
     """
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"TabularPolicy": TabularPolicy}
+    _not_copied: ClassVar[frozenset[str]] = frozenset({"_logger"})
     policy: TabularPolicy
     observation_space: spaces.Discrete
     action_space: spaces.Discrete
@@ -117,6 +119,8 @@ class KnownModel(BaseAlgorithm):
         """
         wrapped = self._wrap_env(env, self.verbose)
         mdp = read_model(wrapped, self.gamma, self.horizon)
+        check_for_correct_spaces(wrapped, self.observation_space, self.action_space)
+        self._accept(wrapped, mdp)
         super().set_env(wrapped, force_reset)
         self._mdp = mdp
 
@@ -168,6 +172,14 @@ class KnownModel(BaseAlgorithm):
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
         self.logger.dump(step=self.num_timesteps)
 
+    def _accept(self, env: VecEnv, mdp: TabularMDP) -> None:
+        """Read what belongs to a new environment, before it takes the place of the old one.
+
+        :param env: the new one, as SB3 has wrapped it
+        :param mdp: its model
+        :raises ValueError: if it does not fit what is there; then the old one stays
+        """
+
     def _begin(self) -> None:
         """Prepare for the updates of one :meth:`learn`."""
 
@@ -214,6 +226,11 @@ class KnownModel(BaseAlgorithm):
         known = ", ".join(self.policy_aliases)
         require(policy_name in self.policy_aliases, "policy", policy_name, f"{known}, or a subclass of TabularPolicy")
         return self.policy_aliases[policy_name]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is copied, and goes to other processes: all but open files, and what cannot leave this one."""
+        left_out = self._not_copied & self.__dict__.keys()
+        return {**self.__dict__, **dict.fromkeys(left_out), "_custom_logger": False}
 
     def _excluded_save_params(self) -> list[str]:
         return [*super()._excluded_save_params(), "_mdp", "_is_watched"]

@@ -6,20 +6,22 @@ import numpy as np
 import torch as th
 from torch import nn
 
-from gym_ilrl.arguments import is_number, require
+from gym_ilrl.arguments import is_number, require, require_positive_int
 from gym_ilrl.irl.expert_visits import ExpertVisits
 from gym_ilrl.irl.features import REWARD_ON, Features
+from gym_ilrl.irl.indifference import indifferent_rewards
+from gym_ilrl.irl.penalty import Penalty
 from gym_ilrl.planning.solve import SOLVERS
 
 if TYPE_CHECKING:
-    from gym_ilrl.algorithms.max_ent_irl import MaxEntIRL
+    from gym_ilrl.algorithms.reward_learner import RewardLearner
 
 _REWARDS = ("auto", "tabular", "linear", "network")
 _OBJECTIVES = ("auto", "likelihood", "dual")
-_DEVIATION_OF_WEIGHTS = 30.0  # of the default prior, in temperatures; that of a table's entries is 1
+_DEVIATION_OF_WEIGHTS = 30.0  # of the default prior, in temperatures over the largest value of a feature
 
 
-def check_options(model: "MaxEntIRL") -> None:
+def check_options(model: "RewardLearner") -> None:
     """Refuse options outside their range.
 
     :raises ValueError: naming the option, what was given and what was expected
@@ -47,12 +49,17 @@ def check_options(model: "MaxEntIRL") -> None:
     is_class = isinstance(model.optimizer, type) and issubclass(model.optimizer, th.optim.Optimizer)
     require(named or is_class, "optimizer", model.optimizer, "auto, lbfgs, or a class of torch.optim")
     require(not (neural and model.optimizer == "lbfgs"), "optimizer", "lbfgs", "a class of torch.optim for a network")
+    needs_closure = is_class and issubclass(model.optimizer, th.optim.LBFGS)  # type: ignore[arg-type]
+    expected = "'lbfgs' for tables and linear rewards, torch.optim.Adam or the like for networks"
+    require(not needs_closure, "optimizer", "torch.optim.LBFGS", expected)
+    for width in model.net_arch:
+        require_positive_int("net_arch", width)
     if not model.causal:
         require(model.objective != "dual", "objective", model.objective, "auto or likelihood with causal=False")
         require(not model.state_only, "state_only", model.state_only, "False with causal=False")
 
 
-def chosen_objective(model: "MaxEntIRL", expert: ExpertVisits) -> str:
+def chosen_objective(model: "RewardLearner", expert: ExpertVisits) -> str:
     """Return ``"trajectory"``, ``"dual"`` or ``"likelihood"``.
 
     :param expert: what the demonstrations say
@@ -65,7 +72,7 @@ def chosen_objective(model: "MaxEntIRL", expert: ExpertVisits) -> str:
     return "dual" if finite and expert.is_complete and expert.has_actions else "likelihood"
 
 
-def chosen_features(model: "MaxEntIRL", published: Any) -> tuple[Any, str]:
+def chosen_features(model: "RewardLearner", published: Any) -> tuple[Any, str]:
     """Return the features of the reward, None for a table, and what they are of.
 
     :param published: the features that the environment has, or None
@@ -81,12 +88,14 @@ def chosen_features(model: "MaxEntIRL", published: Any) -> tuple[Any, str]:
         raise ValueError("reward='linear' needs features: this environment publishes none; give features=")
     on = "actions" if np.ndim(published) == 3 else "states"
     if published is None or model.reward_on not in (None, on):
+        linear = model.kind_of_reward == "linear"
+        require(not linear, "reward_on", model.reward_on, f"{on!r}, of which the environment publishes features")
         return None, model.reward_on or "states"
     return published, on
 
 
-def chosen_l2(model: "MaxEntIRL", kind: str, features: Features, expert: ExpertVisits) -> float:
-    """Return the weight of half the sum of the weights' squares.
+def chosen_penalty(model: "RewardLearner", kind: str, features: Features, expert: ExpertVisits) -> Penalty:
+    """Return what keeps the weights small: as it was asked for, or the default prior.
 
     The likelihood is a mean over steps, in nats; the other objectives are means over episodes, in units of reward.
 
@@ -95,10 +104,12 @@ def chosen_l2(model: "MaxEntIRL", kind: str, features: Features, expert: ExpertV
     :param expert: what the demonstrations say
     """
     if model.l2_coef is not None:
-        return model.l2_coef
+        return Penalty(model.l1_coef, model.l2_coef)
     if model.is_neural or expert.n_steps == 0:
-        return 0.0
-    deviation = model.temperature * (1.0 if features.matrix is None else _DEVIATION_OF_WEIGHTS)
-    if kind == "likelihood":
-        return 1.0 / (deviation**2 * expert.n_steps)
-    return model.temperature / (deviation**2 * expert.n_episodes)
+        return Penalty(model.l1_coef)
+    unit = 1.0 / expert.n_steps if kind == "likelihood" else model.temperature / expert.n_episodes
+    if features.matrix is None:
+        centre = indifferent_rewards(model.mdp, model.temperature, features.earned.on_states).ravel()
+        return Penalty(model.l1_coef, unit / model.temperature**2, centre)
+    deviation = _DEVIATION_OF_WEIGHTS * model.temperature
+    return Penalty(model.l1_coef, unit * (features.largest / deviation) ** 2)

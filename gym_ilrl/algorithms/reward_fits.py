@@ -1,7 +1,9 @@
 """How the parameters of a reward are found: L-BFGS for linear rewards, torch's optimisers for all."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import torch as th
@@ -11,9 +13,14 @@ from gym_ilrl.irl.evaluation import Evaluation
 from gym_ilrl.irl.features import Features
 from gym_ilrl.irl.minimise import Stop, minimise, scales
 from gym_ilrl.irl.objectives import Objective
+from gym_ilrl.irl.penalty import Penalty
+from gym_ilrl.planning import DivergenceError
 from gym_ilrl.rewards.differentiable import differentiable
 from gym_ilrl.rewards.linear import LinearReward
 from gym_ilrl.rewards.model import RewardModel
+
+_ROUNDING = 1e-9  # of a loss, relative to its size (or to 1)
+_HALVINGS = 30  # of a step of a torch optimiser to where the soft values are infinite
 
 
 @dataclass(frozen=True)
@@ -32,6 +39,7 @@ class Progress:
 
 
 OnEvaluation = Callable[[Progress], bool]
+Found = TypeVar("Found")
 
 
 class RewardFit:
@@ -40,10 +48,8 @@ class RewardFit:
     :param model: whose parameters are changed
     :param objective: of rewards of shape ``(n_actions, n_states)``
     :param features: what rewards are made of
-    :param inputs: what a network sees of every state or action, of shape ``(n, d)``; None for linear rewards
     :param expectation: of the features under the demonstrations, in the units of the objective, of shape ``(d,)``
-    :param l1_coef: weight of the sum of absolute values
-    :param l2_coef: weight of half the sum of squares
+    :param penalty: of the parameters; its squares are counted from 0 for a network
     """
 
     def __init__(
@@ -51,37 +57,46 @@ class RewardFit:
         model: RewardModel,
         objective: Objective,
         features: Features,
-        inputs: th.Tensor | None,
         expectation: NDArray[np.float64],
-        l1_coef: float,
-        l2_coef: float,
+        penalty: Penalty,
     ) -> None:
-        self.model = model
         self.best: Progress | None = None
-        self.objective = objective
-        self._features, self._inputs = features, inputs
-        self._scales, self._unit = scales(expectation), float(np.abs(expectation).max()) or 1.0
-        self._l1, self._l2 = l1_coef, l2_coef
+        self._model, self._objective, self._features, self._penalty = model, objective, features, penalty
+        self._inputs = None if isinstance(model.learned, LinearReward) else model.inputs(features)
+        # a table's entries have one unit already, and the prior's: only features may be met in different units
+        self._scales = np.ones(len(expectation)) if features.matrix is None else scales(expectation)
+        self._before: list[tuple[th.nn.Parameter, th.Tensor]] = []
+        self._unit = float(np.abs(expectation).max()) or 1.0
 
     def lbfgs(self, on_evaluation: OnEvaluation) -> None:
-        """Minimise by L-BFGS; for linear rewards. The best weights are kept.
+        """Minimise by L-BFGS; for linear rewards. The best weights are kept, also if something fails.
 
-        :param on_evaluation: called after every evaluation, tells whether to go on
+        It begins anew from the best weights where that makes progress, until none is possible.
+
+        :param on_evaluation: called after every evaluation, with the model's weights where it was made; tells whether
+            to go on
         """
-        assert isinstance(self.model.learned, LinearReward)
-        weights = self.model.learned.weights
+        weights = self._weights()
+        best_point = weights.detach().cpu().numpy().copy()
 
         def function(point: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-            evaluation, gradient = self._at(point)
-            smooth = evaluation.loss + 0.5 * self._l2 * float(point @ point)
-            gradient = gradient + self._l2 * point
-            loss = smooth + self._l1 * float(np.abs(point).sum())
-            if not self._report(Progress(evaluation, loss, self._steepest(point, gradient)), on_evaluation):
+            nonlocal best_point
+            progress, smooth, gradient = self._at(point)
+            if self._is_best(progress):
+                self.best, best_point = progress, point.copy()
+            weights.data.copy_(th.as_tensor(point))
+            if not on_evaluation(progress):
                 raise Stop
             return smooth, gradient
 
-        best = minimise(function, weights.detach().numpy().copy(), self._scales, self._l1)
-        weights.data.copy_(th.as_tensor(best.point))
+        try:
+            before = np.inf
+            while self.best is None or self.best.gradient < 0.5 * before:
+                before = np.inf if self.best is None else self.best.gradient
+                if minimise(function, best_point, self._scales, self._penalty.l1).is_stopped:
+                    return
+        finally:
+            weights.data.copy_(th.as_tensor(best_point))
 
     def descend(
         self,
@@ -95,57 +110,78 @@ class RewardFit:
         :param set_rate: sets its learning rate before each step
         :param on_evaluation: called after every evaluation, tells whether to go on
         """
-        parameters = list(self.model.learned.parameters())
-        while True:
+        parameters = [each for each in self._model.learned.parameters() if each.requires_grad]
+        self._model.learned.train()
+        going_on = True
+        while going_on:
             optimizer.zero_grad()
-            found: list[Evaluation] = []
-            loss = self._loss(found)
-            for parameter in parameters:
-                loss = loss + self._l1 * parameter.abs().sum() + 0.5 * self._l2 * parameter.square().sum()
+            self.best, loss = self._shortened(self._with_graph)
             loss.backward()  # type: ignore[no-untyped-call]
-            steepest = float("nan")
-            if isinstance(self.model.learned, LinearReward):
-                gradient = self.model.learned.weights.grad
-                assert gradient is not None
-                steepest = float(gradient.abs().max()) / self._unit
             set_rate(optimizer)
-            going_on = self._report(Progress(found[0], float(loss.detach()), steepest), on_evaluation)
+            going_on = on_evaluation(self.best)
+            self._before = [(parameter, parameter.detach().clone()) for parameter in parameters]
             optimizer.step()
-            if not going_on:
-                return
 
-    def _loss(self, found: list[Evaluation]) -> th.Tensor:
-        """Return the objective at the model's parameters, as a tensor; put the evaluation into ``found``."""
-        earned = self._features.earned
-        if isinstance(self.model.learned, LinearReward):
+    def evaluate(self) -> Evaluation:
+        """Return the objective at the model's parameters."""
+
+        def attempt() -> Evaluation:
+            return self._objective(self._features.earned.rewards(self._model.tabulate(self._features)))
+
+        return self._shortened(attempt)
+
+    def _shortened(self, attempt: Callable[[], Found]) -> Found:
+        """Return what is found at the parameters; where soft values are infinite, the last step is halved."""
+        for _ in range(_HALVINGS if self._before else 0):
+            with suppress(DivergenceError):
+                return attempt()
+            for parameter, old in self._before:
+                parameter.data.lerp_(old, 0.5)
+        return attempt()
+
+    def _with_graph(self) -> tuple[Progress, th.Tensor]:
+        """Return the loss at the model's parameters, also as a tensor whose gradient reaches them."""
+        found: list[Progress] = []
+        if self._inputs is None:
+            weights = self._weights()
 
             def of_weights(point: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-                evaluation, gradient = self._at(point)
-                found.append(evaluation)
-                return evaluation.loss, gradient
+                progress, _, gradient = self._at(point)
+                found.append(progress)
+                return progress.loss, gradient + self._penalty.l1 * np.sign(point)
 
-            return differentiable(of_weights, self.model.learned.weights)
+            loss = differentiable(of_weights, weights)
+            return found[0], loss
+        earned = self._features.earned
 
         def of_rows(rows: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-            evaluation = self.objective(earned.rewards(rows.reshape(earned.table_shape)))
-            found.append(evaluation)
+            evaluation = self._objective(earned.rewards(rows.reshape(earned.table_shape)))
+            found.append(Progress(evaluation, evaluation.loss, float("nan")))
             return evaluation.loss, earned.adjoint(evaluation.gradient).ravel()
 
-        assert self._inputs is not None
-        return differentiable(of_rows, self.model.rows(self._inputs))
+        loss = differentiable(of_rows, self._model.rows(self._inputs))
+        for parameter in self._model.learned.parameters():
+            loss = loss + self._penalty.l1 * parameter.abs().sum()
+            loss = loss + 0.5 * float(self._penalty.l2) * parameter.square().sum()
+        return replace(found[0], loss=float(loss.detach())), loss
 
-    def _at(self, point: NDArray[np.float64]) -> tuple[Evaluation, NDArray[np.float64]]:
-        evaluation = self.objective(self._features.rewards(point))
-        return evaluation, self._features.adjoint(evaluation.gradient)
+    def _at(self, point: NDArray[np.float64]) -> tuple[Progress, float, NDArray[np.float64]]:
+        """Return the loss at a point; its part without absolute values, and the gradient of that."""
+        evaluation = self._objective(self._features.rewards(point))
+        squares, slope = self._penalty.squares(point)
+        smooth, gradient = evaluation.loss + squares, self._features.adjoint(evaluation.gradient) + slope
+        steepest = float(np.abs(self._penalty.least_slope(point, gradient)).max()) / self._unit
+        return Progress(evaluation, smooth + self._penalty.absolutes(point), steepest), smooth, gradient
 
-    def _steepest(self, point: NDArray[np.float64], gradient: NDArray[np.float64]) -> float:
-        """Return the largest part of the least subgradient, relative to the demonstrated expectations."""
-        if self._l1 > 0.0:
-            at_zero = np.sign(gradient) * np.maximum(np.abs(gradient) - self._l1, 0.0)
-            gradient = np.where(point == 0.0, at_zero, gradient + self._l1 * np.sign(point))
-        return float(np.abs(gradient).max()) / self._unit
+    def _is_best(self, progress: Progress) -> bool:
+        """Tell whether a point is better than the best one: of losses that are equal up to rounding, the flatter."""
+        if self.best is None or not np.isfinite(self.best.loss):
+            return True
+        rounding = _ROUNDING * max(1.0, abs(self.best.loss))
+        if abs(progress.loss - self.best.loss) <= rounding:
+            return progress.gradient < self.best.gradient
+        return progress.loss < self.best.loss
 
-    def _report(self, progress: Progress, on_evaluation: OnEvaluation) -> bool:
-        if self.best is None or progress.loss < self.best.loss:
-            self.best = progress
-        return on_evaluation(progress)
+    def _weights(self) -> th.nn.Parameter:
+        assert isinstance(self._model.learned, LinearReward)
+        return self._model.learned.weights

@@ -49,6 +49,9 @@ def expert_visits(
     if _is_occupancy(given):
         require(not state_only, "state_only", state_only, "False for an occupancy of states and actions")
         return ExpertVisits.from_occupancy(given, mdp)
+    is_ambiguous = isinstance(given, np.ndarray) and given.shape == mdp.rewards.shape[::-1]
+    expected = "of floating-point numbers, as an occupancy, or a list of sequences of states"
+    require(not is_ambiguous, "a demonstrations array of shape (n_states, n_actions)", given, expected)
     return ExpertVisits.from_states([np.asarray(states).reshape(-1) - start for states in given], mdp)
 
 

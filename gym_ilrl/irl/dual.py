@@ -19,24 +19,27 @@ from gym_ilrl.planning.bellman import Bellman
 from gym_ilrl.planning.tabular_mdp import TabularMDP
 
 
-def check_complete(expert: ExpertVisits, mdp: TabularMDP, objective: str) -> None:
+def check_complete(
+    expert: ExpertVisits, mdp: TabularMDP, objective: str, instead: str = "objective='likelihood'"
+) -> None:
     """Refuse demonstrations whose mean return is not the expert's expected return.
 
     :param expert: what they say
     :param mdp: the process
     :param objective: in words
+    :param instead: the option that does without
     :raises ValueError: saying what is missing and what to use in its place
     """
     if not expert.has_actions:
         raise ValueError(
-            f"{objective} needs the expert's actions, and the demonstrations have states only; use "
-            "objective='likelihood', which sums over the actions"
+            f"{objective} needs the expert's actions, and the demonstrations have states only; use {instead}, "
+            "which sums over the actions"
         )
     if not expert.is_complete:
         until = "an ending" if mdp.horizon is None else f"an ending or the horizon of {mdp.horizon} steps"
         raise ValueError(
             f"{objective} needs complete episodes, from a possible start to {until}, and some are not: what is cut off "
-            "would count as if the expert avoided it; use objective='likelihood'"
+            f"would count as if the expert avoided it; use {instead}"
         )
 
 

@@ -88,6 +88,14 @@ class Features:
         self.n_features = int(np.prod(earned.table_shape)) if matrix is None else int(matrix.shape[1])
         self._transposed = None if matrix is None else sparse.csr_matrix(matrix.T) if _is_sparse(matrix) else matrix.T
 
+    @property
+    def largest(self) -> NDArray[np.float64]:
+        """Largest absolute value of each feature, of shape ``(d,)``."""
+        if self.matrix is None:
+            return np.ones(self.n_features)
+        largest = abs(self.matrix).max(axis=0)
+        return largest.toarray().ravel() if _is_sparse(largest) else np.asarray(largest)
+
     def table(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the reward of every state, or of every action in every state, action-major."""
         flat = weights if self.matrix is None else self.matrix @ weights
@@ -160,6 +168,7 @@ def _by_actions(features: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _checked(features: NDArray[np.float64]) -> NDArray[np.float64]:
+    require(features.ndim == 0 or features.shape[-1] > 0, "features", "none", "at least one number each")
     if not np.isfinite(features).all():
         raise ValueError(f"features must be finite, and {int((~np.isfinite(features)).sum())} of them are not")
     return features

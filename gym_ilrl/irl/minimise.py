@@ -24,10 +24,12 @@ class Minimum:
 
     :param point: where, of shape ``(d,)``
     :param loss: of the function there, penalties included
+    :param is_stopped: whether the function raised :class:`Stop`; else no progress is possible
     """
 
     point: NDArray[np.float64]
     loss: float = np.inf
+    is_stopped: bool = False
 
 
 def scales(expectation: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -88,7 +90,7 @@ def minimise(
         bounds = [(0.0, None)] * len(first) if split else None
         optimize.minimize(scaled, first, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
     except Stop:
-        pass
+        best.is_stopped = True
     return best
 
 

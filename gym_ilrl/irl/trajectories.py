@@ -51,7 +51,7 @@ class TrajectoryLikelihood:
 
     def __init__(self, mdp: TabularMDP, expert: ExpertVisits, temperature: float = 1.0) -> None:
         self._posterior = TrajectoryPosterior(mdp, temperature)
-        check_complete(expert, mdp, "maximum entropy over trajectories")
+        check_complete(expert, mdp, "maximum entropy over trajectories", "causal=True")
         self._mdp = mdp
         self._expert = expert
         self._temperature = float(temperature)

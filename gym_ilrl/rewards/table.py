@@ -34,6 +34,7 @@ class RewardTable(nn.Module):
         self.register_buffer("table", th.zeros(shape, dtype=th.float64))
         self.gamma = float(gamma)
         self._starts = int(observation_space.start), int(action_space.start)
+        self._sizes = n_states, n_actions
 
     def set(self, table: NDArray[np.float64]) -> None:
         """Replace the rewards.
@@ -48,32 +49,61 @@ class RewardTable(nn.Module):
         """Return rewards.
 
         :param observations: of any shape
-        :param actions: of the same shape; needed for rewards on actions
-        :param next_observations: of the same shape; needed where ``terminated`` is given, for rewards on states
-        :param terminated: whether the episodes ended there, of the same shape; None: no arrivals are added. Without it
-            rewards on states are those of ``observations``
-        :raises ValueError: if an observation or an action is none, or actions are missing
-        :return: of the same shape
+        :param actions: as many; needed for rewards on actions
+        :param next_observations: as many; needed where an episode terminated, for rewards on states
+        :param terminated: whether the episodes ended there, as many; None: no arrivals are added. Without it rewards on
+            states are those of ``observations``
+        :raises ValueError: if an observation or an action is none, if their numbers differ, or something is missing
+        :return: of the shape of ``observations``
         """
         table = self.table.cpu().numpy()
-        states = self._indices(observations, 0, "observations")
+        states = self.states(observations)
         if table.ndim == 2:
             if actions is None:
                 raise ValueError("this reward is one of actions: call reward(observations, actions)")
-            return np.asarray(table[states, self._indices(actions, 1, "actions")])
+            return np.asarray(table[states, self.actions(actions, states.shape)])
         rewards = np.asarray(table[states])
         if terminated is None or not np.any(terminated):
             return rewards
         if next_observations is None:
             raise ValueError("for what ends the episode, reward() needs the observations it ends with")
-        following = self._indices(next_observations, 0, "next_observations")
-        return np.asarray(rewards + self.gamma * np.asarray(terminated, dtype=np.bool_) * table[following])
+        following = self.states(next_observations, "next_observations", states.shape)
+        ended = _shaped(np.asarray(terminated, dtype=np.bool_), "terminated", states.shape)
+        return np.asarray(rewards + self.gamma * ended * table[following])
 
-    def _indices(self, given: Any, axis: int, name: str) -> NDArray[np.int64]:
-        values, length = np.asarray(given), self.table.shape[axis]
-        whole = np.issubdtype(values.dtype, np.integer) or bool(np.all(values == np.floor(values)))
-        indices = values.astype(np.int64) - self._starts[axis]
-        inside = whole and bool(((indices >= 0) & (indices < length)).all())
-        start = self._starts[axis]
-        require(inside, name, given, f"whole numbers from {start} to {start + length - 1}")
-        return indices
+    def states(self, given: Any, name: str = "observations", shape: tuple[int, ...] | None = None) -> NDArray[np.int64]:
+        """Return the numbers of states, from 0.
+
+        :param given: observations
+        :param name: of the argument
+        :param shape: that they shall have; None: their own
+        :raises ValueError: if one is no observation, or there are more or fewer of them
+        """
+        return _indices(given, name, self._starts[0], self._sizes[0], shape)
+
+    def actions(self, given: Any, shape: tuple[int, ...]) -> NDArray[np.int64]:
+        """Return the numbers of actions, from 0.
+
+        :param given: actions of the environment
+        :param shape: that they shall have
+        :raises ValueError: if one is no action, or there are more or fewer of them
+        """
+        return _indices(given, "actions", self._starts[1], self._sizes[1], shape)
+
+
+def _indices(given: Any, name: str, start: int, size: int, shape: tuple[int, ...] | None) -> NDArray[np.int64]:
+    values = np.asarray(given)
+    expected = f"whole numbers from {start} to {start + size - 1}"
+    is_real = np.issubdtype(values.dtype, np.integer) or np.issubdtype(values.dtype, np.floating)
+    require(is_real and bool(np.all(values == np.floor(values))), name, given, expected)
+    with np.errstate(invalid="ignore"):
+        indices = values.astype(np.int64) - start
+    require(bool(((values >= start) & (indices < size)).all()), name, given, expected)
+    return indices if shape is None else _shaped(indices, name, shape)
+
+
+def _shaped(values: NDArray[Any], name: str, shape: tuple[int, ...]) -> NDArray[Any]:
+    """Return values in the shape of the observations: ``(n,)`` and ``(n, 1)`` would else give ``n`` times ``n``."""
+    fits = values.size == int(np.prod(shape))
+    require(fits, f"the shape of {name}", values.shape, f"{shape}, as that of the observations")
+    return values.reshape(shape)

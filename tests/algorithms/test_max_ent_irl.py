@@ -103,11 +103,11 @@ def test_states_are_enough_where_they_tell_the_actions():
 
 def test_the_return_of_a_terminal_state_is_learned():
     mdp, _, _ = grid_mdp(goal_ends=True, gamma=0.95)
-    goal = np.zeros(16)
+    goal = np.full(16, -1.2)
     goal[-1] = 5.0
     truth = features_of(mdp, None, "states").rewards(goal)
     # the reward on arrival: gamma times it, times the probability of arriving
-    np.testing.assert_allclose(truth[:, :15], 0.95 * 5.0 * mdp.ending[:, :15])
+    np.testing.assert_allclose(truth[:, :15], 0.95 * 5.0 * mdp.ending[:, :15] - 1.2)
     expert = soft_expert(mdp, truth)
     episodes = episodes_of(mdp, expert.policy, 200, 30)
     irl = MaxEntIRL("TabularPolicy", mdp, demonstrations=demonstrations_of_episodes(mdp, episodes)).learn(500)

@@ -35,7 +35,7 @@ def test_saved_and_loaded(maze, tmp_path, options):
     cells = np.arange(16)
     args = (cells, cells % 4) if "reward_on" in options else (cells,)
     np.testing.assert_array_equal(alone.reward(*args), irl.reward(*args))
-    np.testing.assert_array_equal(alone.predict(cells, deterministic=True)[0], irl.predict(cells, deterministic=True)[0])
+    np.testing.assert_array_equal(*(each.predict(cells, deterministic=True)[0] for each in (alone, irl)))
     with pytest.raises(ValueError, match="loaded without an environment"):
         alone.learn(1)
 
@@ -43,7 +43,7 @@ def test_saved_and_loaded(maze, tmp_path, options):
     going_on.set_demonstrations(demonstrations)
     before = irl.log_likelihood
     going_on.learn(30, reset_num_timesteps=False)
-    assert 30 < going_on.num_timesteps <= 60
+    assert irl.num_timesteps < going_on.num_timesteps <= 60
     assert going_on.log_likelihood > before - 1e-6
 
 
@@ -80,8 +80,8 @@ def test_callbacks_see_the_policy_of_the_moment(maze, tmp_path):
         irl.log_likelihood, abs=1e-9
     )
 
-    evaluation = EvalCallback(Monitor(gym.make("ilrl/GridMaze-v0", size=4)), eval_freq=10, verbose=0)
-    saving = CheckpointCallback(10, str(tmp_path))
+    evaluation = EvalCallback(Monitor(gym.make("ilrl/GridMaze-v0", size=4)), eval_freq=5, verbose=0)
+    saving = CheckpointCallback(5, str(tmp_path))
     MaxEntIRL("TabularPolicy", env, demonstrations=demonstrations).learn(30, callback=[evaluation, saving])
     assert evaluation.best_mean_reward == 1.0
     assert len(list(tmp_path.glob("*.zip"))) >= 2
@@ -194,8 +194,8 @@ def test_refused_at_construction(maze, options, message):
 
 def test_plain_maximum_entropy_needs_a_horizon(maze):
     env, demonstrations = maze
-    with pytest.raises(ValueError, match="horizon"):
-        MaxEntIRL("TabularPolicy", env, demonstrations=demonstrations, causal=False).learn(1)
+    with pytest.raises(ValueError, match="horizon must be given with causal=False"):
+        MaxEntIRL("TabularPolicy", env, demonstrations=demonstrations, causal=False)
 
 
 def test_the_device_of_a_module_is_that_of_the_model(maze):

@@ -186,7 +186,7 @@ def test_what_cannot_be_summed_is_refused():
         TrajectoryLikelihood(endless, exact(endless), TAU)
     mdp = endless.replace(horizon=8)
     cut = drawn(mdp, solve(mdp, TAU).policy, 3, 7)
-    with pytest.raises(ValueError, match=r"needs complete episodes, .* horizon of 8 steps, .*objective='likelihood'"):
+    with pytest.raises(ValueError, match=r"needs complete episodes, .* horizon of 8 steps, .*use causal=True"):
         TrajectoryLikelihood(mdp, ExpertVisits.from_demonstrations(cut, mdp), TAU)
     with pytest.raises(ValueError, match="temperature must be a positive number"):
         TrajectoryLikelihood(mdp, exact(mdp), -1.0)
