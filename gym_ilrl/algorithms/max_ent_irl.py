@@ -152,11 +152,13 @@ class MaxEntIRL(RewardLearner):
         return float("nan") if self._latest is None else self._latest.evaluation.log_likelihood
 
     def _begin(self) -> None:
-        self._fit = None
         if self._objective is None:
             self.set_demonstrations(self.demonstrations)  # load(..., demonstrations=...) sets the attribute only
         if self.expert is None or self._objective is None:
             raise ValueError("there is nothing to learn from: give demonstrations=, or call set_demonstrations")
+        if self._fit is not None and self._fit.objective is self._objective:
+            return  # where the last learn() has ended
+        self._fit = None
         kind, features = chosen_objective(self, self.expert), self._features
         expectation = features.adjoint(demonstrated_rates(kind, self.expert, self.temperature))
         penalty = chosen_penalty(self, kind, features, self.expert)

@@ -20,6 +20,7 @@ from gym_ilrl.rewards.linear import LinearReward
 from gym_ilrl.rewards.model import RewardModel
 
 _ROUNDING = 1e-9  # of a loss, relative to its size (or to 1)
+_SAME = 1e-15  # of weights that were scaled and scaled back, relative to their size
 _HALVINGS = 30  # of a step of a torch optimiser to where the soft values are infinite
 
 
@@ -36,6 +37,15 @@ class Progress:
     evaluation: Evaluation
     loss: float
     gradient: float
+
+
+@dataclass(frozen=True, eq=False)
+class _Known:
+    """The loss without absolute values, and its gradient, at a point."""
+
+    point: NDArray[np.float64]
+    smooth: float
+    gradient: NDArray[np.float64]
 
 
 OnEvaluation = Callable[[Progress], bool]
@@ -61,10 +71,12 @@ class RewardFit:
         penalty: Penalty,
     ) -> None:
         self.best: Progress | None = None
-        self._model, self._objective, self._features, self._penalty = model, objective, features, penalty
+        self.objective = objective
+        self._model, self._features, self._penalty = model, features, penalty
         self._inputs = None if isinstance(model.learned, LinearReward) else model.inputs(features)
         # a table's entries have one unit already, and the prior's: only features may be met in different units
         self._scales = np.ones(len(expectation)) if features.matrix is None else scales(expectation)
+        self._known: _Known | None = None  # of the best weights
         self._before: list[tuple[th.nn.Parameter, th.Tensor]] = []
         self._unit = float(np.abs(expectation).max()) or 1.0
 
@@ -77,13 +89,17 @@ class RewardFit:
             to go on
         """
         weights = self._weights()
-        best_point = weights.detach().cpu().numpy().copy()
+        here = weights.detach().cpu().numpy().copy()
+        if self._known is None or not np.array_equal(self._known.point, here):
+            self.best, self._known = None, None
 
         def function(point: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-            nonlocal best_point
+            known = self._known
+            if known is not None and np.allclose(point, known.point, rtol=_SAME, atol=0.0):
+                return known.smooth, known.gradient  # where the last search has ended
             progress, smooth, gradient = self._at(point)
             if self._is_best(progress):
-                self.best, best_point = progress, point.copy()
+                self.best, self._known = progress, _Known(point.copy(), smooth, gradient)
             weights.data.copy_(th.as_tensor(point))
             if not on_evaluation(progress):
                 raise Stop
@@ -93,10 +109,12 @@ class RewardFit:
             before = np.inf
             while self.best is None or self.best.gradient < 0.5 * before:
                 before = np.inf if self.best is None else self.best.gradient
-                if minimise(function, best_point, self._scales, self._penalty.l1).is_stopped:
+                start = here if self._known is None else self._known.point
+                if minimise(function, start, self._scales, self._penalty.l1).is_stopped:
                     return
         finally:
-            weights.data.copy_(th.as_tensor(best_point))
+            if self._known is not None:
+                weights.data.copy_(th.as_tensor(self._known.point))
 
     def descend(
         self,
@@ -126,7 +144,7 @@ class RewardFit:
         """Return the objective at the model's parameters."""
 
         def attempt() -> Evaluation:
-            return self._objective(self._features.earned.rewards(self._model.tabulate(self._features)))
+            return self.objective(self._features.earned.rewards(self._model.tabulate(self._features)))
 
         return self._shortened(attempt)
 
@@ -155,7 +173,7 @@ class RewardFit:
         earned = self._features.earned
 
         def of_rows(rows: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-            evaluation = self._objective(earned.rewards(rows.reshape(earned.table_shape)))
+            evaluation = self.objective(earned.rewards(rows.reshape(earned.table_shape)))
             found.append(Progress(evaluation, evaluation.loss, float("nan")))
             return evaluation.loss, earned.adjoint(evaluation.gradient).ravel()
 
@@ -167,7 +185,7 @@ class RewardFit:
 
     def _at(self, point: NDArray[np.float64]) -> tuple[Progress, float, NDArray[np.float64]]:
         """Return the loss at a point; its part without absolute values, and the gradient of that."""
-        evaluation = self._objective(self._features.rewards(point))
+        evaluation = self.objective(self._features.rewards(point))
         squares, slope = self._penalty.squares(point)
         smooth, gradient = evaluation.loss + squares, self._features.adjoint(evaluation.gradient) + slope
         steepest = float(np.abs(self._penalty.least_slope(point, gradient)).max()) / self._unit
