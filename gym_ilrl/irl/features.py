@@ -86,6 +86,7 @@ class Features:
         self.matrix = matrix
         self.function = function
         self.n_features = int(np.prod(earned.table_shape)) if matrix is None else int(matrix.shape[1])
+        require(self.n_features >= 1, "the number of features", self.n_features, "at least 1")
         self._transposed = None if matrix is None else sparse.csr_matrix(matrix.T) if _is_sparse(matrix) else matrix.T
 
     @property
@@ -125,10 +126,7 @@ def features_of(mdp: TabularMDP, given: Any, on: str) -> Features:
     require(on in REWARD_ON, "reward_on", on, f"one of {', '.join(REWARD_ON)}")
     if on == "transitions":
         require(callable(given), "features", given, "a function f(states, actions, next_states) for transitions")
-        first = int(mdp.transitions.indptr.searchsorted(1)) - 1  # a row that leads somewhere
-        action, state = divmod(first, mdp.n_states)
-        one = (np.array([state]), np.array([action]), mdp.transitions.indices[:1].astype(np.int64))
-        shape = np.shape(given(*one))
+        shape = np.shape(given(*_one_transition(mdp)))
         require(len(shape) == 2 and shape[0] == 1, "the shape of one transition's features", shape, "(1, d)")
         mean = _checked(expected_over_next(mdp, given, shape[1]))
         return Features(EarnedRewards(mdp, "actions"), mean.reshape(-1, shape[1]), given)
@@ -145,7 +143,7 @@ def features_of(mdp: TabularMDP, given: Any, on: str) -> Features:
         require(fits, "the shape of features", given.shape, f"({n_states}, d)")
         _checked(matrix.data)
         return Features(earned, matrix)
-    array = _checked(np.asarray(given, dtype=np.float64))
+    array = _checked(_numbers(given))
     if on == "states":
         fits = array.ndim == 2 and array.shape[0] == n_states
         hint = "; for features of actions give reward_on='actions'" if array.ndim == 3 else ""
@@ -155,6 +153,14 @@ def features_of(mdp: TabularMDP, given: Any, on: str) -> Features:
     hint = "; for features of states give reward_on='states'" if array.ndim == 2 else ""
     require(fits, "the shape of features", array.shape, f"({n_states}, {n_actions}, d){hint}")
     return Features(earned, _by_actions(array))
+
+
+def _one_transition(mdp: TabularMDP) -> tuple[NDArray[np.int64], ...]:
+    """Return state, action and next state of some transition, each of shape ``(1,)``."""
+    is_final = mdp.transitions.nnz == 0 and mdp.final_transitions is not None
+    matrix = mdp.final_transitions if is_final else mdp.transitions
+    action, state = divmod(int(matrix.indptr.searchsorted(1)) - 1, mdp.n_states)  # a row that leads somewhere
+    return np.array([state]), np.array([action]), matrix.indices[:1].astype(np.int64)
 
 
 def _each_action(function: FeatureFunction, states: NDArray[np.int64], n_actions: int) -> NDArray[np.float64]:
@@ -167,8 +173,14 @@ def _by_actions(features: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.ascontiguousarray(features.swapaxes(0, 1)).reshape(-1, features.shape[2])
 
 
+def _numbers(given: Any) -> NDArray[np.float64]:
+    try:
+        return np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"features must be numbers, as many for each state or action: {error}") from error
+
+
 def _checked(features: NDArray[np.float64]) -> NDArray[np.float64]:
-    require(features.ndim == 0 or features.shape[-1] > 0, "features", "none", "at least one number each")
     if not np.isfinite(features).all():
         raise ValueError(f"features must be finite, and {int((~np.isfinite(features)).sum())} of them are not")
     return features

@@ -10,6 +10,8 @@ from torch import nn
 
 from gym_ilrl.arguments import require_positive_int
 
+_CONSTANT = 1e-6  # deviation, relative to the largest value, that single precision does not see
+
 
 class RewardNetwork(nn.Module):
     """A perceptron from features to a reward (Wulfmeier, Ondruska & Posner, "Maximum entropy deep inverse reinforcement
@@ -39,8 +41,9 @@ class RewardNetwork(nn.Module):
         :param features: one row for each state or action, of shape ``(n, n_features)``
         """
         deviation = features.std(axis=0)
+        varies = deviation > _CONSTANT * np.abs(features).max(axis=0)
         self.mean.copy_(th.as_tensor(features.mean(axis=0)))
-        self.deviation.copy_(th.as_tensor(np.where(deviation > 0.0, deviation, 1.0)))
+        self.deviation.copy_(th.as_tensor(np.where(varies, deviation, 1.0)))
 
     def forward(self, features: th.Tensor) -> th.Tensor:
         """Return the reward of every row, of shape ``(n,)``.
