@@ -89,7 +89,7 @@ def test_learning_one_evaluation_at_a_time_gets_somewhere(maze):
 
 
 def test_the_minimum_is_that_of_a_trust_region_method(maze):
-    irl = learner(maze, l2_coef=0.01, tolerance=1e-9).learn(300)
+    irl = learner(maze, l2_coef=0.01, tolerance=1e-7).learn(300)
     assert irl.converged
     features, objective = irl._features, ActionLikelihood(irl.mdp, irl.expert)
 
