@@ -137,12 +137,14 @@ class RewardLearner(KnownModel):
     def feature_error(self) -> float:
         """Largest difference of the feature expectations of expert and learned policy, relative to the largest one.
 
-        NaN where the demonstrations are no complete episodes or lack actions: they have no feature expectation.
+        Both start where the demonstrations do, so that by which starts were drawn does not matter. NaN where the
+        demonstrations are no complete episodes or lack actions: they have no feature expectation.
         """
-        if self.expert is None or not (self.expert.is_complete and self.expert.has_actions):
+        expert = self.expert
+        if expert is None or not (expert.is_complete and expert.has_actions):
             return float("nan")
-        wanted = self._features.adjoint(self.expert.occupancy)
-        got = self._features.adjoint(self.occupancy.T)
+        wanted = self._features.adjoint(expert.occupancy)
+        got = self._features.adjoint(occupancy(self.mdp.replace(initial=expert.initial), self._probabilities))
         return float(np.abs(wanted - got).max() / (np.abs(wanted).max() or 1.0))
 
     @property

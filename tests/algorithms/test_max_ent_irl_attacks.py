@@ -162,6 +162,31 @@ def test_the_temperature_is_the_unit_of_rewards(options, temperature):
     np.testing.assert_allclose(other.reward_table / temperature, one.reward_table, atol=5e-3)
 
 
+@pytest.mark.parametrize("horizon", [None, 30])
+def test_by_which_starts_were_drawn_does_not_matter(horizon):
+    mdp, features, weights = grid_mdp(goal_ends=True, gamma=0.9, horizon=horizon)
+    policy = soft_expert(mdp, features_of(mdp, features, "states").rewards(weights)).policy
+    demonstrations = demonstrations_of_episodes(mdp, episodes_of(mdp, policy, 7, 200 if horizon is None else 30))
+    options = {"demonstrations": demonstrations, "features": features, "objective": "dual", "l2_coef": 0.0}
+    irl = MaxEntIRL("TabularPolicy", mdp, **options).learn(300)
+    assert irl.converged
+    assert irl.feature_error < 1e-5
+
+
+def test_absolute_and_square_penalties_together(maze):
+    penalties = {"l1_coef": 0.02, "l2_coef": 0.05}
+    irl = learner(maze, tolerance=1e-8, **penalties).learn(500)
+    evaluation = ActionLikelihood(irl.mdp, irl.expert)(irl._features.rewards(irl.weights))
+    slope = irl._features.adjoint(evaluation.gradient) + 0.05 * irl.weights
+    held = irl.weights == 0.0
+    assert held.any()
+    assert not held.all()
+    assert (np.abs(slope[held]) <= 0.02 + 1e-6).all()
+    np.testing.assert_allclose(slope[~held], -0.02 * np.sign(irl.weights[~held]), atol=1e-5)
+    adam = learner(maze, optimizer=th.optim.Adam, learning_rate=lambda left: 0.05 * left, **penalties).learn(600)
+    np.testing.assert_allclose(adam.weights, irl.weights, atol=0.02)
+
+
 @pytest.mark.parametrize("options", [{}, {"horizon": 20}, {"horizon": 20, "causal": False}, {"gamma": 1.0}], ids=str)
 def test_perfect_demonstrations_without_a_prior(options):
     env = gym.make("FrozenLake-v1", is_slippery=False)
