@@ -67,8 +67,8 @@ def value_difference(mdp: TabularMDP, reward: NDArray[np.float64]) -> float:
 
 
 def fit(env: gym.Env[Any, Any], demos: Demonstrations, seed: int, line: str) -> MaxEntIRL:
-    """Return what has been learnt; weights and tables converge before the limit."""
-    n_evaluations, options = 400, {}
+    """Return what has been learnt; weights and tables stop where they have converged."""
+    n_evaluations, options = 1_000, {}
     if line == NETWORK:
         prior = 1.0 / demos.n_transitions  # of deviation 1 for every parameter: less with more demonstrations
         n_evaluations, options = 600, {"reward": "network", "learning_rate": decaying, "l2_coef": prior}
@@ -96,7 +96,7 @@ def benchmark(quick: bool) -> Report:
     settings: dict[str, Any] = {
         "grid": f"{size} x {size}",
         "seeds": f"{seeds[0]} to {seeds[-1]}",
-        "weights and table": "`MaxEntIRL` with its defaults: L-BFGS to a gradient of 1e-6, or 400 evaluations",
+        "weights and table": "`MaxEntIRL` with its defaults: L-BFGS to a gradient of 1e-6, or 1,000 evaluations",
         NETWORK: "Adam, 600 evaluations, learning rate from 3e-3 to 0, `l2_coef` 1 over the number of steps",
     }
     report = Report("nonlinear_rewards", "Non-linear rewards: MaxEnt IRL by network and weights", TEXT, settings)
