@@ -54,10 +54,18 @@ class CausalEntropyDual:
     :param expert: what complete demonstrations say
     :param temperature: ``tau``, positive: the expert takes actions with probability ``exp((Q - V) / tau)``
     :param solver: as in :func:`~gym_ilrl.planning.solve`
+    :param tolerance: as in :class:`~gym_ilrl.irl.likelihood.ActionLikelihood`
     :raises ValueError: if the temperature is out of range, or the demonstrations are not complete
     """
 
-    def __init__(self, mdp: TabularMDP, expert: ExpertVisits, temperature: float = 1.0, solver: str = "auto") -> None:
+    def __init__(
+        self,
+        mdp: TabularMDP,
+        expert: ExpertVisits,
+        temperature: float = 1.0,
+        solver: str = "auto",
+        tolerance: float = 1e-12,
+    ) -> None:
         require(is_number(temperature) and temperature > 0.0, "temperature", temperature, "a positive number")
         check_complete(expert, mdp, "the dual of maximum causal entropy")
         self._mdp = mdp
@@ -70,7 +78,7 @@ class CausalEntropyDual:
         else:
             self._seen = seen(expert, mdp, state_only=False)
         self._workspace = Workspace()
-        self._warm = WarmStart(mdp, self._temperature, solver) if mdp.horizon is None else None
+        self._warm = WarmStart(mdp, self._temperature, solver, tolerance) if mdp.horizon is None else None
 
     def __call__(self, rewards: NDArray[np.float64]) -> Evaluation:
         """Evaluate rewards.

@@ -37,6 +37,8 @@ class ActionLikelihood:
     :param solver: as in :func:`~gym_ilrl.planning.solve`
     :param state_only: the likelihood of the next state, ``log sum_a pi(a | s) P(s' | s, a)``, endings included: for
         demonstrations without actions
+    :param tolerance: of the values, relative to the largest one, without horizon. Line searches compare losses and want
+        all digits; for a gradient alone 1e-9 is plenty
     :raises ValueError: if the temperature is out of range, or the demonstrations do not say what is needed
     """
 
@@ -47,6 +49,7 @@ class ActionLikelihood:
         temperature: float = 1.0,
         solver: str = "auto",
         state_only: bool = False,
+        tolerance: float = 1e-12,
     ) -> None:
         require(is_number(temperature) and temperature > 0.0, "temperature", temperature, "a positive number")
         self._mdp = mdp
@@ -54,7 +57,7 @@ class ActionLikelihood:
         self._seen = seen(expert, mdp, state_only)
         self._total = sum(each.total for each in self._seen if each is not None)
         self._workspace = Workspace()
-        self._warm = WarmStart(mdp, self._temperature, solver) if mdp.horizon is None else None
+        self._warm = WarmStart(mdp, self._temperature, solver, tolerance) if mdp.horizon is None else None
 
     def __call__(self, rewards: NDArray[np.float64]) -> Evaluation:
         """Evaluate rewards.

@@ -22,15 +22,16 @@ class WarmStart:
     :param mdp: the process, without horizon
     :param temperature: of the soft values, positive
     :param solver: as in :func:`~gym_ilrl.planning.solve`
+    :param tolerance: of the values, relative to the largest one, and of the flow, relative to its source
     """
 
-    def __init__(self, mdp: TabularMDP, temperature: float, solver: str) -> None:
+    def __init__(self, mdp: TabularMDP, temperature: float, solver: str, tolerance: float) -> None:
         self.system = PolicySystem()
         self._hard = Bellman.of(mdp, 0.0)  # transitions and discount, which do not change
         self._temperature = temperature
         self._solver = solver
-        # line searches compare losses; sweeps alone come as close as rounding times 1 / (1 - gamma), and not closer
-        self._tolerance = 1e-10 if solver == "value_iteration" or mdp.gamma > 0.999 else 1e-12
+        # sweeps alone come as close as rounding times 1 / (1 - gamma), and not closer
+        self._tolerance = max(tolerance, 1e-10 if solver == "value_iteration" or mdp.gamma > 0.999 else 0.0)
         self._values: NDArray[np.float64] | None = None
 
     def solve(self, mdp: TabularMDP) -> Solution:
@@ -58,7 +59,7 @@ class WarmStart:
         :param policy: probabilities, of shape ``(n_actions, n_states)``
         :param source: of shape ``(n_states,)``
         """
-        return flow(self._hard, policy, source, self.system)
+        return flow(self._hard, policy, source, self.system, self._tolerance)
 
     def following(self, counts: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return ``gamma P^T n``: how often each state follows what was done, discounted.

@@ -149,6 +149,17 @@ def test_a_similar_reward_takes_fewer_steps_than_the_first():
     assert kept(similar).solution.iterations < fresh.solution.iterations
 
 
+def test_a_loose_tolerance_takes_fewer_steps_and_misses_little():
+    mdp = problem(0.99, n_states=40, missing=None)
+    expert, similar = expert_of(mdp, "demonstrations"), mdp.rewards + 1e-2 * disturbed(mdp)
+    loose, exact = (ActionLikelihood(mdp, expert, 0.1, "newton", tolerance=tolerance) for tolerance in (1e-4, 1e-12))
+    for objective in (loose, exact):
+        objective(mdp.rewards)
+    found, expected = loose(similar), exact(similar)
+    assert found.solution.iterations < expected.solution.iterations
+    assert 0.0 < np.abs(found.gradient - expected.gradient).max() < 1e-4 * np.abs(expected.gradient).max()
+
+
 @pytest.mark.parametrize("horizon", [1, 2, 9, 10])
 def test_policies_that_do_not_fit_into_memory_are_computed_twice(horizon):
     mdp = problem(0.9, horizon)
