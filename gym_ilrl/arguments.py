@@ -6,7 +6,10 @@ from numbers import Integral, Real
 
 def is_number(value: object) -> bool:
     """Tell whether ``value`` is a finite number."""
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    try:
+        return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # a whole number beyond the largest float
+        return False
 
 
 def is_whole(value: object, at_least: int) -> bool:

@@ -154,9 +154,11 @@ class FeatureMatchingIRL(KnownModel):
 
         :param env: with the same spaces and number of environments
         :param force_reset: see SB3
+        :raises ValueError: if the environment, or what was given with the old one, does not fit
         """
         super().set_env(env, force_reset)
-        self._features, self._search = self._read_features(), None
+        self._features = self._read_features()
+        self.set_demonstrations(self.demonstrations)
 
     @property
     def reward_table(self) -> NDArray[np.float64]:

@@ -23,11 +23,16 @@ class PolicySystem:
 
     Where a factor would fill memory, as in large graphs whose states are connected at random, there is none:
     sweeps, and Krylov steps where they prove to help, then solve the equations to the same precision.
+
+    Copies and pickles have no factor, for SuperLU's cannot be copied; they make one when they need it.
     """
 
     def __init__(self) -> None:
         self._factor: Any = None
         self._tried: tuple[int, int, bool] = (0, 0, True)  # states and entries of a matrix, and what came out
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_factor": None}
 
     @property
     def is_factored(self) -> bool:

@@ -1,5 +1,7 @@
 """FeatureMatchingIRL meets the features of the expert, and is an SB3 algorithm."""
 
+import copy
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -362,3 +364,30 @@ def test_demonstrations_of_another_environment(maze):
         FeatureMatchingIRL("TabularPolicy", env, other)
     with pytest.raises(ValueError, match="nothing to learn from"):
         FeatureMatchingIRL("TabularPolicy", env).learn(1)
+
+
+class CopyAtStepTwo(BaseCallback):
+    """Keeps a copy of the model as it is after two steps."""
+
+    def _on_step(self):
+        if self.n_calls == 2:
+            self.copied = copy.deepcopy(self.model)
+        return True
+
+
+@pytest.mark.parametrize("method", ["max_margin", "projection", "structured_max_margin"])
+def test_copies_go_on_by_themselves(maze, method):
+    env, demonstrations = maze
+    callback = CopyAtStepTwo()
+    irl = FeatureMatchingIRL("TabularPolicy", env, demonstrations, method).learn(6, callback=callback)
+    middle, end = callback.copied, copy.deepcopy(irl)
+    np.testing.assert_array_equal(end.weights, irl.weights)
+    np.testing.assert_allclose(middle.learn(4).weights, irl.weights, atol=1e-6)
+
+
+def test_demonstrations_that_the_new_environment_makes_impossible_are_refused_by_set_env():
+    env = gym.make("FrozenLake-v1")
+    demonstrations = collect(expert(env), env, n_episodes=5, seed=0)
+    irl = FeatureMatchingIRL("TabularPolicy", env, demonstrations)
+    with pytest.raises(ValueError, match="is impossible in the model"):
+        irl.set_env(gym.make("FrozenLake-v1", is_slippery=False))

@@ -252,6 +252,7 @@ def test_interrupted_run_keeps_what_it_has(make):
             "solver must be 'auto' or 'finite_horizon', for the problem has a horizon",
         ),
         ({"tolerance": 0.0}, "tolerance must be a positive number"),
+        ({"tolerance": 10**400}, "tolerance must be a positive number"),
         ({"gamma": -0.1}, r"gamma must be in \[0, 1\]"),
     ],
 )
@@ -289,3 +290,30 @@ def test_converged_model_of_a_problem_with_a_goal_has_little_to_do():
         before = model.values.copy()
         assert model.learn(100).num_timesteps == 2 <= n_first  # its values, and that they are the best
         np.testing.assert_allclose(model.values, before, atol=1e-9)
+
+
+class CopyEveryStep(callbacks.BaseCallback):
+    """Keeps a copy of the model as it was at every step."""
+
+    def _on_training_start(self):
+        self.copies = []
+
+    def _on_step(self):
+        self.copies.append(copy.deepcopy(self.model))
+        return True
+
+
+@pytest.mark.parametrize("arguments", [{}, {"solver": "newton"}, {"horizon": 9}, {"gamma": 1.0}], ids=str)
+def test_copies_by_a_callback_go_on_by_themselves(make, arguments):
+    """Newton steps hold a factor that cannot be copied: the copies do without."""
+    if arguments == {"gamma": 1.0}:
+        lake = TabularMDP.from_env(gym.make("FrozenLake-v1"), gamma=1.0)
+        model = make(lake.replace(rewards=-3 * np.ones((4, 16))))
+    else:
+        model = make(**arguments)
+    callback = CopyEveryStep()
+    model.learn(100, callback=callback)
+    assert model.converged
+    assert len(callback.copies) == model.num_timesteps > 1
+    for copied in (callback.copies[0], callback.copies[-1]):
+        np.testing.assert_allclose(copied.learn(100).values, model.values, atol=1e-8)
