@@ -25,10 +25,10 @@ Discounted by 0.99, N x N grids with 5 actions, slip 0.2 and 16 features; each s
 *Cold*: soft values and the expected visits of their policy, from nothing. *Warm*: the gradient of the likelihood with
 respect to 16 weights after all of them have changed by 1 % (of a normal deviate), median of five, with values to 1e-6;
 "missed by" is what that misses of the gradient with values to 1e-12, relative to the largest feature expectation.
-*Fit*: `MaxEntIRL.learn()` from weights 0 to a gradient below 1e-6, relative to the features' expectations; its demonstrations
-are the exact visits of an expert. *Roofline*: the time in which this machine's memory delivers the transitions twice,
-once for a backup and once for the visits: less is impossible for anything that reads them. Memory is the peak of the
-process, before the fit. CPU seconds throughout."""
+*Fit*: `MaxEntIRL.learn()` from weights 0 to a gradient below 1e-6, relative to the features' expectations; its
+demonstrations are the exact visits of an expert. *Roofline*: the time in which this machine's memory delivers the
+transitions twice, once for a backup and once for the visits: less is impossible for anything that reads them. Memory
+is the peak of the process, before the fit. CPU seconds throughout."""
 
 
 def measure(size: int, fits: bool) -> dict[str, float]:

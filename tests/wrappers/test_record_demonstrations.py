@@ -149,7 +149,7 @@ def test_every_wrapper_records_every_constructor_argument(wrapper):
     class Stop(Exception):
         pass
 
-    def record(self, **kwargs):
+    def record(self, _disable_deepcopy=False, **kwargs):
         recorded.update(kwargs)
         raise Stop
 
