@@ -15,6 +15,7 @@ from torch import nn
 import gym_ilrl  # noqa: F401
 from gym_ilrl import SoftValueIteration, TabularMDP, collect, expert
 from gym_ilrl.algorithms.max_ent_irl import MaxEntIRL
+from gym_ilrl.algorithms.reward_fits import Progress
 from gym_ilrl.irl.features import features_of
 from gym_ilrl.irl.likelihood import ActionLikelihood
 from gym_ilrl.planning import solve
@@ -76,6 +77,40 @@ def test_what_was_learned_is_kept_when_something_fails(maze, tmp_path, options, 
 @pytest.mark.parametrize("n", [1, 2, 3, 8])
 def test_however_soon_it_ends_weights_and_policy_belong_together(maze, n):
     assert_consistent(learner(maze).learn(n))
+
+
+class StopWhereWorse(BaseCallback):
+    """Ends where an evaluation is worse than the one before it."""
+
+    def __init__(self):
+        super().__init__()
+        self.losses = []
+
+    def _on_step(self):
+        self.losses.append(self.model._latest.loss)
+        return len(self.losses) < 2 or self.losses[-1] <= self.losses[-2]
+
+
+def test_the_best_weights_are_kept_where_the_last_ones_are_worse():
+    env = gym.make("FrozenLake-v1")
+    demonstrations = collect(expert(env), env, n_episodes=10, seed=0)
+    watch = StopWhereWorse()
+    # without a prior the first step of the search is far too long
+    irl = MaxEntIRL("TabularPolicy", env, demonstrations=demonstrations, features=1e3 * np.eye(16), l2_coef=0.0)
+    irl.learn(300, callback=watch)
+    assert watch.losses[-1] > min(watch.losses)
+    assert_consistent(irl)
+    assert -irl.log_likelihood == pytest.approx(min(watch.losses))
+
+
+def test_of_losses_that_are_equal_up_to_rounding_the_flatter_point_is_better(maze):
+    irl = learner(maze).learn(2)
+    fit = irl._fit
+    fit.best = Progress(None, 1.0, 1e-3)
+    assert fit._is_best(Progress(None, 1.0 + 1e-12, 1e-9))
+    assert not fit._is_best(Progress(None, 1.0 - 1e-12, 1e-2))
+    assert fit._is_best(Progress(None, 0.9, 1e-2))
+    assert not fit._is_best(Progress(None, 1.1, 1e-9))
 
 
 def test_learning_one_evaluation_at_a_time_gets_somewhere(maze):
