@@ -30,6 +30,8 @@ def check_options(model: "FeatureMatchingIRL") -> None:
     for name in ("tolerance", "l2_coef"):
         value = getattr(model, name)
         require(is_number(value) and value > 0.0, name, value, "a positive number")
+    is_choice = isinstance(model.features_are_costs, bool)
+    require(is_choice, "features_are_costs", model.features_are_costs, "True or False")
     if model.method == "structured_max_margin" and model.gamma == 1.0 and model.horizon is None:
         raise ValueError(
             "structured_max_margin pays a policy for every step on which it disagrees with the expert, and without "

@@ -21,6 +21,7 @@ from gym_ilrl.algorithms.tabular_q_learning_checks import (
     check_exploration,
     check_options,
     check_policy_kwargs,
+    check_spaces,
 )
 from gym_ilrl.algorithms.tabular_q_learning_update import StepSize, move
 from gym_ilrl.policies.tabular_q import TabularQPolicy
@@ -194,6 +195,7 @@ class TabularTemporalDifference(OffPolicyAlgorithm):
             self._vec_normalize_env = normalize
 
     def _setup_model(self) -> None:
+        check_spaces(self)
         super()._setup_model()
         check_buffer(self.replay_buffer)
         self._explore()

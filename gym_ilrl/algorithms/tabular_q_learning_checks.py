@@ -2,9 +2,10 @@
 
 from typing import TYPE_CHECKING, Any
 
+from gymnasium import spaces
 from stable_baselines3.common.buffers import ReplayBuffer
 
-from gym_ilrl.arguments import is_number, require, require_positive_int
+from gym_ilrl.arguments import is_number, is_whole, require, require_positive_int
 
 if TYPE_CHECKING:
     from gym_ilrl.algorithms.tabular_q_learning_base import TabularTemporalDifference
@@ -20,10 +21,25 @@ def check_options(model: "TabularTemporalDifference") -> None:
     require(is_rate, "learning_rate", rate, "a number from 0 to 1, or a function of the progress remaining")
     require(is_number(gamma) and 0 <= gamma <= 1, "gamma", gamma, "a number from 0 to 1")
     require(is_number(exponent) and 0 <= exponent <= 1, "step_size_exponent", exponent, "a number from 0 to 1")
+    require_positive_int("buffer_size", model.buffer_size)
+    starts = model.learning_starts
+    require(is_whole(starts, 0), "learning_starts", starts, "a whole number of at least 0")
     if model.batch_size is None:
         _check_online(model)
     else:
         require_positive_int("batch_size", model.batch_size)
+
+
+def check_spaces(model: "TabularTemporalDifference") -> None:
+    """Refuse what a table has no rows for: no environment, or observations that are no single number.
+
+    :raises ValueError: naming the space
+    """
+    if model.env is None and not hasattr(model, "observation_space"):
+        raise ValueError(f"{type(model).__name__} learns from what happens in an environment: give env=")
+    expected = "Discrete, for a table has a row for each observation; a wrapper may number them"
+    is_discrete = isinstance(model.observation_space, spaces.Discrete)
+    require(is_discrete, "observation_space", model.observation_space, expected)
 
 
 def check_buffer(buffer: ReplayBuffer | None) -> None:

@@ -347,6 +347,7 @@ def test_picture(maze):
         ({"features": np.zeros((3, 2))}, "the shape of features"),
         ({"features": np.zeros((16, 4, 2)), "reward_on": "states"}, "reward_on='actions'"),
         ({"reward_on": "transitions"}, "a function f"),
+        ({"features_are_costs": "no"}, "features_are_costs must be True or False, not 'no'"),
         ({"policy": TabularPolicy}, "subclass of TabularMixturePolicy"),
         ({"policy": "MlpPolicy"}, "policy must be TabularPolicy"),
     ],
