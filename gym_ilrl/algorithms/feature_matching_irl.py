@@ -216,17 +216,9 @@ class FeatureMatchingIRL(KnownModel):
         :raises ValueError: if something is missing or is none of the environment's observations or actions
         :return: of the shape of ``observations``
         """
-        if self.reward_on != "transitions":
-            return np.asarray(self._reward(observations, actions, next_observations, terminated))
-        if actions is None or next_observations is None:
-            raise ValueError("this reward is one of transitions: call reward(observations, actions, next_observations)")
-        states, following = (
-            np.asarray(each) - self.observation_space.start for each in (observations, next_observations)
-        )
-        rows = (states, np.asarray(actions) - self.action_space.start, following)
-        met = np.asarray(self.features(*(row.reshape(-1) for row in rows)), dtype=np.float64)
-        rewards: NDArray[np.float64] = (met @ self.weights).reshape(states.shape)
-        return rewards
+        if self.reward_on == "transitions":
+            return self._reward.of_transitions(self.features, self.weights, observations, actions, next_observations)
+        return np.asarray(self._reward(observations, actions, next_observations, terminated))
 
     def _begin(self) -> None:
         if self._search is not None:

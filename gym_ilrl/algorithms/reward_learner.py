@@ -101,16 +101,9 @@ class RewardLearner(KnownModel):
         :return: of the shape of ``observations``
         """
         table = self.reward_model.table
-        if self.reward_on != "transitions":
-            return np.asarray(table(observations, actions, next_observations, terminated))
-        if actions is None or next_observations is None:
-            raise ValueError("this reward is one of transitions: call reward(obs, actions, next_obs)")
-        states = table.states(observations)
-        following = table.states(next_observations, "next_observations", states.shape)
-        rows = (states, table.actions(actions, states.shape), following)
-        met = np.asarray(self.features(*(row.reshape(-1) for row in rows)), dtype=np.float64)
-        rewards: NDArray[np.float64] = (met @ self.weights).reshape(states.shape)
-        return rewards
+        if self.reward_on == "transitions":
+            return table.of_transitions(self.features, self.weights, observations, actions, next_observations)
+        return np.asarray(table(observations, actions, next_observations, terminated))
 
     def learned_mdp(self, env: gym.Env[Any, Any] | TabularMDP | None = None) -> TabularMDP:
         """Return a process with the learned reward in place of its own, to plan or to draw in.

@@ -47,7 +47,7 @@ class RewardModel(nn.Module):
         :raises ValueError: if there are none, and too many states to tell them apart one by one
         """
         first = next(self.learned.parameters())
-        return th.as_tensor(inputs_of(features), dtype=first.dtype, device=first.device)
+        return th.tensor(inputs_of(features), dtype=first.dtype, device=first.device)
 
     def rows(self, inputs: th.Tensor) -> th.Tensor:
         """Return what a network gives for rows of features, of shape ``(n,)``.

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from gym_ilrl.arguments import require
+from gym_ilrl.irl.features import FeatureFunction
 
 
 class RewardTable(nn.Module):
@@ -70,6 +71,33 @@ class RewardTable(nn.Module):
         following = self.states(next_observations, "next_observations", states.shape)
         ended = _shaped(np.asarray(terminated, dtype=np.bool_), "terminated", states.shape)
         return np.asarray(rewards + self.gamma * ended * table[following])
+
+    def of_transitions(
+        self,
+        features: FeatureFunction,
+        weights: NDArray[np.float64],
+        observations: Any,
+        actions: Any = None,
+        next_observations: Any = None,
+    ) -> NDArray[np.float64]:
+        """Return rewards that are linear in features of transitions, which no table has.
+
+        :param features: ``f(states, actions, next_states)`` of index arrays, returns ``(n, d)``
+        :param weights: of the features, of shape ``(d,)``
+        :param observations: of any shape
+        :param actions: as many
+        :param next_observations: as many
+        :raises ValueError: as when the table is asked
+        :return: of the shape of ``observations``
+        """
+        if actions is None or next_observations is None:
+            raise ValueError("this reward is one of transitions: call reward(obs, actions, next_obs)")
+        states = self.states(observations)
+        following = self.states(next_observations, "next_observations", states.shape)
+        rows = (states, self.actions(actions, states.shape), following)
+        met = np.asarray(features(*(row.reshape(-1) for row in rows)), dtype=np.float64)
+        rewards: NDArray[np.float64] = (met @ weights).reshape(states.shape)
+        return rewards
 
     def states(self, given: Any, name: str = "observations", shape: tuple[int, ...] | None = None) -> NDArray[np.int64]:
         """Return the numbers of states, from 0.
