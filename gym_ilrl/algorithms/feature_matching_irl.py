@@ -169,33 +169,37 @@ class FeatureMatchingIRL(KnownModel):
     @property
     def occupancy(self) -> NDArray[np.float64]:
         """Expected discounted visits of the mixture from the model's start, of shape ``(n_states, n_actions)``."""
+        return np.ascontiguousarray(self._visits(self.mdp).T)
+
+    def _visits(self, mdp: TabularMDP) -> NDArray[np.float64]:
+        """Return the expected discounted visits of the mixture, action-major."""
         weights = self.policy.component_weights.cpu().numpy()
         tables = self.policy.component_actions.cpu().numpy()
         policies = tables if self.horizon is not None else tables[:, 0]
-        visits: NDArray[np.float64] = np.zeros(self.mdp.rewards.shape)
+        visits: NDArray[np.float64] = np.zeros(mdp.rewards.shape)
         for weight, actions in zip(weights, policies, strict=True):
             if weight > 0.0:
-                visits += weight * occupancy(self.mdp, actions)
-        return np.ascontiguousarray(visits.T)
+                visits += weight * occupancy(mdp, actions)
+        return visits
 
     def plot(self, title: str | None = None) -> "Figure":
         """Draw the reward beside the environment's own, the policy that comes closest, and the visits of expert and
-        mixture.
+        mixture from the starts of the demonstrations.
 
         :param title: of the figure
         :raises ImportError: if matplotlib is missing
         :return: a figure; ``figure.savefig(path)`` writes it
         """
         assert self.env is not None
-        visits = self.occupancy
-        known = self.demonstrations is not None and self._expert().has_actions
+        expert = None if self.demonstrations is None else self._expert()
+        visits = self._visits(self.mdp if expert is None else self.mdp.replace(initial=expert.initial))
         alone = np.exp(self.policy.log_probabilities.cpu().numpy().swapaxes(-1, -2))
         figure: Figure = plot_inverse_rl(
             self.mdp,
             self.reward_table,
             alone,
-            self._expert().occupancy if known else None,
-            visits.T,
+            expert.occupancy if expert is not None and expert.has_actions else None,
+            visits,
             true_reward=self.mdp.rewards.T,
             positions=state_positions(self.env.get_attr("unwrapped", indices=0)[0]),
             title=title,

@@ -16,7 +16,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from gym_ilrl.algorithms.environment_models import as_environment, read_model
 from gym_ilrl.algorithms.ticks import Ticks
-from gym_ilrl.arguments import require
+from gym_ilrl.arguments import require, require_options, require_seed
 from gym_ilrl.planning.checks import check_limits
 from gym_ilrl.planning.tabular_mdp import TabularMDP
 from gym_ilrl.policies.tabular import TabularPolicy
@@ -75,6 +75,8 @@ class KnownModel(BaseAlgorithm):
             gamma = env.gamma if gamma is None else gamma
             horizon = env.horizon if horizon is None else horizon
         check_limits(_GAMMA if gamma is None else gamma, horizon)
+        require_seed("seed", seed)
+        require_options("policy_kwargs", policy_kwargs)
         super().__init__(
             policy,
             env if env is None or isinstance(env, str) else as_environment(env),

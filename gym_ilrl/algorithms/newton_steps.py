@@ -7,12 +7,11 @@ from numpy.typing import NDArray
 
 from gym_ilrl.algorithms.planning_steps import DiscountedSweeps, Steps
 from gym_ilrl.planning.bellman import Bellman, mean_over_actions, one_hot
+from gym_ilrl.planning.newton import NEVER, has_settled, improved, newton_step, require_end
 from gym_ilrl.planning.policies import ending_actions, ends_surely
 from gym_ilrl.planning.policy_system import PolicySystem
 from gym_ilrl.planning.tabular_mdp import TabularMDP
 
-_ROUNDING = 1e-9  # of a Newton step, relative to the largest value, that can no longer shrink
-_NEVER = 1e-12  # probability of an action that is lost in rounding
 _SWEEPS_AT_MOST = 400  # more cost more than a factor does, unless states are many and mix fast: then fewer are enough
 _SWEEPS_SEEN = 10  # before it is judged how fast the error shrinks
 
@@ -40,45 +39,28 @@ class NewtonSteps(Steps):
         self._is_first = policy is not None
         self._size = np.inf
 
-    @np.errstate(over="ignore", invalid="ignore")  # diverging values overflow; they are refused
     def step(self) -> None:
         """Compute the values of the policy that is greedy against the present values.
 
         :raises DivergenceError: if values grow without bound
         """
-        q = self.bellman.q_values(self.values)
         if self._is_first and self._policy is not None:
-            policy = self._policy
+            policy, q = self._policy, self.bellman.q_values(self.values)
             backup = mean_over_actions(policy, q - _logarithm(policy) if self.bellman.soft else q)
         else:
-            backup, policy = self.bellman.improve(q, self._policy)
-            if not self.bellman.soft:
-                backup = mean_over_actions(policy, q)  # without the gain of actions as good up to rounding
-        try:
-            change = self._system.solve(self.bellman, policy, backup - self.values)
-        except ZeroDivisionError as error:
-            raise self.bellman.divergence() from error
-        values = self.values + change
-        largest = np.abs(values).max()
-        if not np.isfinite(largest):
-            raise self.bellman.divergence()
+            backup, policy = improved(self.bellman, self.values, self._policy)
+        values, size = newton_step(self.bellman, self.values, backup, policy, self._system)
         self.residual = float(np.abs(backup - self.values).max())
         self.values, self._policy = values, policy
-        previous, self._size = self._size, np.abs(change).max() / max(1.0, largest)
-        enough = self._size <= self._tolerance or (self._size >= previous and self._size <= _ROUNDING)
-        self.converged, self._is_first = bool(enough) and not self._is_first, False
-        if self.converged and self.mdp.is_goal_directed and self.bellman.soft:
-            self._require_end()
-
-    def _require_end(self) -> None:
-        policy = self.bellman.improve(self.bellman.q_values(self.values))[1]
-        if not ends_surely(self.mdp, policy, _NEVER):
-            raise self.bellman.divergence()
+        self.converged = has_settled(size, self._size, self._tolerance) and not self._is_first
+        self._size, self._is_first = size, False
+        if self.converged and self.mdp.is_goal_directed:
+            require_end(self.mdp, self.bellman, self.values)
 
 
 def surely_ending(mdp: TabularMDP, policy: NDArray[np.float64] | None) -> NDArray[np.float64]:
     """Return the policy if there is one and it ends with probability 1 from every state; else one that does."""
-    if policy is not None and ends_surely(mdp, policy, _NEVER):
+    if policy is not None and ends_surely(mdp, policy, NEVER):
         return policy
     return one_hot(ending_actions(mdp), mdp.n_actions)
 

@@ -135,13 +135,14 @@ class ValueIteration(KnownModel):
             values.copy(), q * bellman.unit, self._log_policy(), self.temperature, solver, self._n_updates, residual
         )
 
+    @property
     def occupancy(self) -> NDArray[np.float64]:
-        """Return how often the policy takes each action in each state, discounted, in an episode.
+        """How often the policy takes each action in each state, discounted, in an episode.
 
-        ``d(s, a) = sum_t gamma^t P(s_t = s, a_t = a)``; its sum with the expected rewards is the expected return.
+        ``d(s, a) = sum_t gamma^t P(s_t = s, a_t = a)``, of shape ``(n_states, n_actions)``; its sum with the expected
+        rewards is the expected return.
 
         :raises ValueError: without an environment; and if the policy never ends, without discount and horizon
-        :return: of shape ``(n_states, n_actions)``
         """
         visits: NDArray[np.float64] = occupancy(self.mdp, np.exp(self._log_policy())).T
         return visits

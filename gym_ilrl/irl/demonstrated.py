@@ -20,6 +20,11 @@ def given_demonstrations(given: Any) -> Any:
     """
     if isinstance(given, Demonstrations) or _is_occupancy(given) or _is_sequences(given):
         return given
+    if isinstance(given, Sequence | np.ndarray) and not isinstance(given, str):
+        raise TypeError(
+            "demonstrations must be Demonstrations, the path of a saved one, a list of integer arrays, the observations"
+            f" of each episode, or a float array of shape (n_states, n_actions), and were {given!r:.100}"
+        )
     return demonstrations_of(given)
 
 

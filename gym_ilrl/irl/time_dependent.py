@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from gym_ilrl.irl.seen import Seen
-from gym_ilrl.planning.bellman import Bellman
+from gym_ilrl.planning.bellman import Bellman, exponentials
 
 _MEMORY = 1e9  # bytes of policies that are kept
 
@@ -22,16 +22,16 @@ class Workspace:
     """Memory that outlives an evaluation: new memory is slow to touch, and so are columns in place of rows."""
 
     def __init__(self) -> None:
-        self._policies = np.empty((0, 0, 0))
+        self._policies, self._totals = np.empty((0, 0, 0)), np.empty((0, 0))
         self._transitions: Any = None
         self._back: Any = None
 
-    def policies(self, n: int, bellman: Bellman) -> NDArray[np.float64]:
-        """Return an array for ``n`` policies, of shape ``(n, n_actions, n_states)``."""
+    def policies(self, n: int, bellman: Bellman) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return arrays for ``n`` policies and for their sums, ``(n, n_actions, n_states)`` and ``(n, n_states)``."""
         shape = (n, *bellman.rewards.shape)
         if self._policies.shape != shape:
-            self._policies = np.empty(shape)
-        return self._policies
+            self._policies, self._totals = np.empty(shape), np.empty((n, shape[2]))
+        return self._policies, self._totals
 
     def back(self, bellman: Bellman) -> Any:
         """Return the transposed transitions, by rows."""
@@ -73,11 +73,11 @@ def likelihood_and_gradient(
     workspace = Workspace() if workspace is None else workspace
     reading, back = _Reading(seen), workspace.back(bellman)
     gradient, passing = np.zeros(bellman.rewards.shape), np.zeros(bellman.rewards.shape[1])
-    for t, visits in enumerate(policies(bellman, len(seen), reading, workspace, memory)):
+    for t, (visits, total) in enumerate(policies(bellman, len(seen), reading, workspace, memory)):
         what = seen[t]
         if what is not None:
             passing[what.states] -= what.visits
-        visits *= passing
+        visits *= passing / total
         if what is not None:
             visits.ravel()[what.rows] += reading.taken[t]
         gradient += visits
@@ -105,8 +105,8 @@ def value_and_occupancy(
     workspace = Workspace() if workspace is None else workspace
     reading, back = _Reading(seen), workspace.back(bellman)
     occupancy, passing = np.zeros(bellman.rewards.shape), initial
-    for visits in policies(bellman, len(seen), reading, workspace, memory):
-        visits *= passing
+    for visits, total in policies(bellman, len(seen), reading, workspace, memory):
+        visits *= passing / total
         occupancy += visits
         passing = back @ visits.ravel()
         if bellman.gamma != 1.0:
@@ -116,8 +116,10 @@ def value_and_occupancy(
 
 def policies(
     bellman: Bellman, horizon: int, read: Read, workspace: Workspace, memory: float = _MEMORY
-) -> Iterator[NDArray[np.float64]]:
-    """Return the policy of each time from 0 on, as arrays that may be written to until the next one is asked for.
+) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Return the policy of each time from 0 on: weights of the actions, and the sums that they are to be divided by.
+
+    The arrays may be written to until the next ones are asked for.
 
     :param bellman: of the problem
     :param horizon: number of times
@@ -134,11 +136,11 @@ def policies(
         for _ in range(earlier, later):
             values = bellman.values(bellman.q_values(values))
         ends.append(values)
-    found = workspace.policies(length, bellman)
+    weights, totals = workspace.policies(length, bellman)
     for begin, end in pairwise(times):
         values = ends.pop()
         for t in reversed(range(begin, end)):
             q = bellman.q_values(values)
-            values, _ = bellman.improve(q, out=found[t - begin])
+            values, totals[t - begin] = exponentials(q, weights[t - begin])
             read(t, q, values)
-        yield from found[: end - begin]
+        yield from zip(weights[: end - begin], totals, strict=False)

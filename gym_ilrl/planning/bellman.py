@@ -76,27 +76,21 @@ class Bellman:
         return best
 
     def improve(
-        self,
-        q: NDArray[np.float64],
-        current: NDArray[np.float64] | None = None,
-        out: NDArray[np.float64] | None = None,
+        self, q: NDArray[np.float64], current: NDArray[np.float64] | None = None
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the values and the action probabilities of the best policy against ``q``.
 
         :param q: of shape ``(n_actions, n_states)``
         :param current: hard only: a deterministic policy whose actions are kept where no other is better; else the
             first best one is taken
-        :param out: soft only: an array for the probabilities, of the shape of ``q``; None: a new one
         :return: of shapes ``(n_states,)`` and ``(n_actions, n_states)``
         """
-        largest = q.max(axis=0)
         if self.soft:
-            policy: NDArray[np.float64] = np.subtract(q, largest, out=out)
-            np.exp(policy, out=policy)
-            total = policy.sum(axis=0)
+            policy = np.empty_like(q)
+            values, total = exponentials(q, policy)
             policy /= total
-            largest += np.log(total)
-            return largest, policy
+            return values, policy
+        largest = q.max(axis=0)
         tied = q >= largest - 1e-12 * np.maximum(1.0, np.abs(largest))
         if current is not None:
             kept = (tied & (current > 0.5)).any(axis=0)
@@ -128,6 +122,21 @@ class Bellman:
             f"by its entropy and its reward is as high as {self.highest * self.unit:.3g}, so that wandering pays more "
             f"than ending; lower the temperature{enough}, make each step cost something, or give gamma < 1 or a horizon"
         )
+
+
+def exponentials(q: NDArray[np.float64], out: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Write ``exp(q - max_a q)`` to ``out``, which is the soft policy but for its sum over the actions.
+
+    :param q: of shape ``(n_actions, n_states)``
+    :param out: of the same shape
+    :return: the soft values, and the sums, of shape ``(n_states,)``
+    """
+    values = q.max(axis=0)
+    np.subtract(q, values, out=out)
+    np.exp(out, out=out)
+    total: NDArray[np.float64] = out.sum(axis=0)
+    values += np.log(total)
+    return values, total
 
 
 def log_sum_exp(q: NDArray[np.float64]) -> NDArray[np.float64]:

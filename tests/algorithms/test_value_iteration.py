@@ -193,7 +193,7 @@ def test_high_temperature_avoids_the_end_where_there_is_one():
     np.testing.assert_allclose(table_of(hot), table_of(curious), atol=1e-5)
     assert table_of(hot)[6, 0] > 0.45  # between two holes: left and right slip past them
     wandering = occupancy(hot.mdp, np.full((4, 16), 0.25)).sum()
-    assert hot.occupancy().sum() > 1.2 * wandering
+    assert hot.occupancy.sum() > 1.2 * wandering
 
 
 def test_occupancy_is_state_major_and_gives_the_return():
@@ -202,11 +202,11 @@ def test_occupancy_is_state_major_and_gives_the_return():
     policy = table_of(model)
     dynamics = mdp.transitions.toarray().reshape(3, 4, 4)
     visits = np.linalg.solve(np.eye(4) - 0.9 * np.einsum("sa,ast->ts", policy, dynamics), mdp.initial)
-    np.testing.assert_allclose(model.occupancy(), visits[:, None] * policy, atol=1e-9)
-    assert model.occupancy().sum() == pytest.approx(10.0)
+    np.testing.assert_allclose(model.occupancy, visits[:, None] * policy, atol=1e-9)
+    assert model.occupancy.sum() == pytest.approx(10.0)
     limited = SoftValueIteration(env=mdp, temperature=0.5, horizon=6, gamma=1.0).learn(300)
-    assert limited.occupancy().shape == (4, 3)
-    assert limited.occupancy().sum() == pytest.approx(6.0)
+    assert limited.occupancy.shape == (4, 3)
+    assert limited.occupancy.sum() == pytest.approx(6.0)
 
 
 def within(returns, expected, deviations=4.5):
@@ -216,7 +216,7 @@ def within(returns, expected, deviations=4.5):
 
 def expected_return(model):
     """Undiscounted, of the policy as it is."""
-    return float((model.occupancy() * model.mdp.rewards.T).sum())
+    return float((model.occupancy * model.mdp.rewards.T).sum())
 
 
 @pytest.mark.parametrize("temperature", [0.0, 0.002])

@@ -41,7 +41,7 @@ def test_loaded_model_is_the_saved_one(make, algorithm, arguments, tmp_path):
     np.testing.assert_array_equal(loaded.policy.log_probabilities, model.policy.log_probabilities)
     np.testing.assert_array_equal(loaded.values, model.values)
     np.testing.assert_array_equal(loaded.q_values, model.q_values)
-    np.testing.assert_array_equal(loaded.occupancy(), model.occupancy())
+    np.testing.assert_array_equal(loaded.occupancy, model.occupancy)
     for name in ("temperature", "solver", "tolerance", "converged", "residual", "num_timesteps"):
         assert getattr(loaded, name) == getattr(model, name)
     assert loaded.solution.solver == model.solution.solver
@@ -66,7 +66,7 @@ def test_loaded_without_environment_has_values_and_a_policy(make, algorithm, tmp
     loaded = algorithm.load(tmp_path / "model")
     assert loaded.values.shape == (16,)
     assert loaded.predict(14, deterministic=True)[0] == 1
-    for attempt in (lambda: loaded.q_values, loaded.occupancy, lambda: loaded.learn(5)):
+    for attempt in (lambda: loaded.q_values, lambda: loaded.occupancy, lambda: loaded.learn(5)):
         with pytest.raises(ValueError, match="loaded without an environment"):
             attempt()
 
