@@ -29,11 +29,11 @@ range is that of the ratio of one turn.
 
 *Fit*: `MCEIRL(...).train()` with a linear reward, by its own stopping rule (no summed visit misses by more than 1e-3,
 or its gradient's norm is below 1e-4; at most 10,000 steps where its default is 1,000), at its default learning rate
-0.01 and at 0.1, with which it was fastest in earlier trials; against `MaxEntIRL(...).learn()` at the loosest tolerance by which no
-summed visit misses by more than 1e-3 either; and, in a row of its own, at its default tolerance of 1e-6. Construction
-is left out on both sides. "Difference" is the largest summed visit that the peer's fit misses, then ours. The fit on
-1,600 states was not run on the peer's side: "extrapolated" is the time of three of its steps, times the steps that 400
-states took.
+0.01 and at 0.1, with which it was fastest in earlier trials; against `MaxEntIRL(...).learn()` at the loosest tolerance
+by which no summed visit misses by more than 1e-3 either; and, in a row of its own, at its default tolerance of 1e-6.
+Construction is left out on both sides. "Difference" is the largest summed visit that the peer's fit misses, then ours.
+The fit on 1,600 states was not run on the peer's side: "extrapolated" is the time of three of its steps, times the
+steps that 400 states took.
 
 *Memory*: bytes of the transitions, the peer's and ours; a machine of 23 GB holds the peer's up to 24,000 states."""
 
