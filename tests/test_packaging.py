@@ -41,7 +41,7 @@ def test_importing_loads_neither_torch_nor_sb3(tmp_path):
 def test_wrappers_experts_and_demonstrations_need_no_torch(tmp_path):
     code = (
         "import sys, gym_ilrl, gym_ilrl.wrappers\n"
-        "names = ('LaneKeeping', 'Tightrope', 'GridMaze', 'SparsePointMaze', 'RoadNetwork', 'ObjectWorld', 'RiskyPath')\n"
+        "names = ('LaneKeeping', 'Tightrope', 'GridMaze', 'SparsePointMaze', 'RoadNetwork', 'ObjectWorld')\n"
         "for name in ('CartPole-v1', *(f'ilrl/{name}-v0' for name in names)):\n"
         "    gym_ilrl.expert(name)\n"
         "gym_ilrl.Demonstrations\n"
