@@ -327,7 +327,13 @@ def test_another_environment(maze):
 def test_learned_reward_trains_another_agent(maze):
     env, demonstrations = maze
     irl = FeatureMatchingIRL("TabularPolicy", env, demonstrations, "structured_max_margin").learn(30)
-    PPO("MlpPolicy", LearnedReward(env, irl.reward), n_steps=32, batch_size=32, n_epochs=1).learn(32)
+    wrapped = LearnedReward(env, irl.reward)
+    cell, _ = wrapped.reset(seed=0)
+    following, reward, terminated, _, _ = wrapped.step(1)
+    table = irl.reward_table
+    assert reward == pytest.approx(table[cell] + 0.99 * terminated * table[following])
+    assert np.ptp(table) > 0.0
+    PPO("MlpPolicy", wrapped, n_steps=32, batch_size=32, n_epochs=1).learn(32)
 
 
 def test_picture(maze):
