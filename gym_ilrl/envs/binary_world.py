@@ -6,9 +6,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gym_ilrl.envs.binary_world_viewer import draw, scene, write
+from gym_ilrl.envs.binary_world_viewer import scene, write
 from gym_ilrl.envs.dynamics import Dynamics
 from gym_ilrl.envs.open_grid import OpenGridDynamics, OpenGridEnv, checked_size, layout_numbers
+from gym_ilrl.envs.open_grid_viewer import draw
 from gym_ilrl.envs.vector import DynamicsVectorEnv
 
 GOOD_COUNT, BAD_COUNT = 4, 5  # blue cells among nine

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from gym_ilrl.envs.open_grid_viewer import cell_pixels, corner, floor, frame_agent, table
+from gym_ilrl.envs.open_grid_viewer import cell_pixels, corner, floor, table
 from gym_ilrl.envs.raster import segment
 
 _BLUE, _RED, _LINE, _SIGN = (62, 116, 190), (214, 96, 88), (236, 236, 238), (255, 255, 255)
@@ -24,18 +24,6 @@ def scene(rewards: NDArray[np.float64], blue: NDArray[np.bool_]) -> NDArray[np.u
         segment(picture, (x - reach, y), (x + reach, y), radius, _SIGN)
         if rewards.flat[index] > 0.0:
             segment(picture, (x, y - reach), (x, y + reach), radius, _SIGN)
-    return picture
-
-
-def draw(static: NDArray[np.uint8], size: int, agent: int) -> NDArray[np.uint8]:
-    """Return the picture with the agent in it.
-
-    :param static: as :func:`scene` returns it
-    :param size: number of rows and of columns
-    :param agent: index of the agent's cell
-    """
-    picture: NDArray[np.uint8] = static.copy()
-    frame_agent(picture, agent, size)
     return picture
 
 

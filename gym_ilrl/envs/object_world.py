@@ -9,8 +9,9 @@ from scipy import ndimage
 
 from gym_ilrl.arguments import require
 from gym_ilrl.envs.dynamics import Dynamics, is_integer
-from gym_ilrl.envs.object_world_viewer import draw, scene, write
+from gym_ilrl.envs.object_world_viewer import scene, write
 from gym_ilrl.envs.open_grid import OpenGridDynamics, OpenGridEnv, checked_size, layout_numbers
+from gym_ilrl.envs.open_grid_viewer import draw
 from gym_ilrl.envs.vector import DynamicsVectorEnv
 
 FEATURES = ("continuous", "discrete")

@@ -5,7 +5,7 @@ import colorsys
 import numpy as np
 from numpy.typing import NDArray
 
-from gym_ilrl.envs.open_grid_viewer import cell_pixels, corner, floor, frame_agent, table
+from gym_ilrl.envs.open_grid_viewer import cell_pixels, corner, floor, table
 from gym_ilrl.envs.raster import Color, disc
 
 _GOOD, _NEUTRAL, _BAD, _LINE = (196, 226, 186), (248, 246, 240), (243, 208, 200), (228, 225, 216)
@@ -36,18 +36,6 @@ def scene(
         disc(picture, centre, 0.36 * cell, colors[outside])
         disc(picture, centre, 0.20 * cell, (255, 255, 255))
         disc(picture, centre, 0.16 * cell, colors[inside])
-    return picture
-
-
-def draw(static: NDArray[np.uint8], size: int, agent: int) -> NDArray[np.uint8]:
-    """Return the picture with the agent in it.
-
-    :param static: as :func:`scene` returns it
-    :param size: number of rows and of columns
-    :param agent: index of the agent's cell
-    """
-    picture: NDArray[np.uint8] = static.copy()
-    frame_agent(picture, agent, size)
     return picture
 
 

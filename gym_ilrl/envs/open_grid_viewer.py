@@ -46,6 +46,18 @@ def frame_agent(picture: NDArray[np.uint8], index: int, size: int) -> None:
     path(picture, square, 0.07 * cell, _AGENT)
 
 
+def draw(static: NDArray[np.uint8], size: int, agent: int) -> NDArray[np.uint8]:
+    """Return the picture with the agent in it.
+
+    :param static: of everything that does not move
+    :param size: number of rows and of columns
+    :param agent: index of the agent's cell
+    """
+    picture: NDArray[np.uint8] = static.copy()
+    frame_agent(picture, agent, size)
+    return picture
+
+
 def table(cells: NDArray[np.str_], index: int) -> str:
     """Return the cells as lines of text, the agent's in brackets.
 
