@@ -13,10 +13,11 @@ from gym_ilrl.arguments import is_number, require
 from gym_ilrl.irl.evaluation import Evaluation, Learner
 from gym_ilrl.irl.expert_visits import ExpertVisits
 from gym_ilrl.irl.seen import Seen, seen
-from gym_ilrl.irl.time_dependent import Workspace, value_and_occupancy
+from gym_ilrl.irl.time_dependent import value_and_occupancy
 from gym_ilrl.irl.warm_start import WarmStart
 from gym_ilrl.planning.bellman import Bellman
 from gym_ilrl.planning.tabular_mdp import TabularMDP
+from gym_ilrl.planning.time_dependent import Workspace
 
 
 def check_complete(

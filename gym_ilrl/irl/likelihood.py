@@ -18,10 +18,11 @@ from gym_ilrl.arguments import is_number, require
 from gym_ilrl.irl.evaluation import Evaluation, Learner
 from gym_ilrl.irl.expert_visits import ExpertVisits
 from gym_ilrl.irl.seen import seen
-from gym_ilrl.irl.time_dependent import Workspace, likelihood_and_gradient
+from gym_ilrl.irl.time_dependent import likelihood_and_gradient
 from gym_ilrl.irl.warm_start import WarmStart
 from gym_ilrl.planning.bellman import Bellman
 from gym_ilrl.planning.tabular_mdp import TabularMDP
+from gym_ilrl.planning.time_dependent import Workspace
 
 
 class ActionLikelihood:

@@ -1,43 +1,13 @@
 """Likelihood and gradient with a horizon: policies backward in time, and visits forward through them."""
 
-from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise
-from math import isqrt
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from gym_ilrl.irl.seen import Seen
-from gym_ilrl.planning.bellman import Bellman, exponentials
-
-_MEMORY = 1e9  # bytes of policies that are kept
-
-Read = Callable[[int, NDArray[np.float64], NDArray[np.float64]], None]
-"""``read(t, q, values)`` with ``log pi = q - values`` at the time ``t``."""
-
-
-class Workspace:
-    """Memory that outlives an evaluation: new memory is slow to touch, and so are columns in place of rows."""
-
-    def __init__(self) -> None:
-        self._policies, self._totals = np.empty((0, 0, 0)), np.empty((0, 0))
-        self._transitions: Any = None
-        self._back: Any = None
-
-    def policies(self, n: int, bellman: Bellman) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return arrays for ``n`` policies and for their sums, ``(n, n_actions, n_states)`` and ``(n, n_states)``."""
-        shape = (n, *bellman.rewards.shape)
-        if self._policies.shape != shape:
-            self._policies, self._totals = np.empty(shape), np.empty((n, shape[2]))
-        return self._policies, self._totals
-
-    def back(self, bellman: Bellman) -> Any:
-        """Return the transposed transitions, by rows."""
-        if self._transitions is not bellman.transitions:
-            self._transitions, self._back = bellman.transitions, sparse.csr_matrix(bellman.transitions.T)
-        return self._back
+from gym_ilrl.planning.bellman import Bellman
+from gym_ilrl.planning.time_dependent import MEMORY, Workspace, policies
 
 
 class _Reading:
@@ -59,7 +29,7 @@ class _Reading:
 
 
 def likelihood_and_gradient(
-    bellman: Bellman, seen: Sequence[Seen | None], workspace: Workspace | None = None, memory: float = _MEMORY
+    bellman: Bellman, seen: Sequence[Seen | None], workspace: Workspace | None = None, memory: float = MEMORY
 ) -> tuple[float, NDArray[np.float64]]:
     """Return the log-likelihood of what was seen, and its derivative with respect to the rewards in units of ``unit``.
 
@@ -92,7 +62,7 @@ def value_and_occupancy(
     initial: NDArray[np.float64],
     seen: Sequence[Seen | None],
     workspace: Workspace | None = None,
-    memory: float = _MEMORY,
+    memory: float = MEMORY,
 ) -> tuple[float, NDArray[np.float64], float]:
     """Return the value of the start in units of ``unit``, the occupancy, and the log-likelihood of what was seen.
 
@@ -112,35 +82,3 @@ def value_and_occupancy(
         if bellman.gamma != 1.0:
             passing *= bellman.gamma
     return float(initial @ reading.first_values), occupancy, reading.log_likelihood
-
-
-def policies(
-    bellman: Bellman, horizon: int, read: Read, workspace: Workspace, memory: float = _MEMORY
-) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """Return the policy of each time from 0 on: weights of the actions, and the sums that they are to be divided by.
-
-    The arrays may be written to until the next ones are asked for.
-
-    :param bellman: of the problem
-    :param horizon: number of times
-    :param read: called once for every time, before its policy is returned
-    :param workspace: where the policies are kept
-    :param memory: for policies, in bytes; where they need more, values are kept at the square root of the horizon many
-        times, and the policies between them are computed once more (Griewank, 1992)
-    """
-    length = horizon if horizon * bellman.rewards.nbytes <= memory else isqrt(horizon - 1) + 1
-    times = [*range(0, horizon, length), horizon]
-    values = np.zeros(bellman.rewards.shape[1])
-    ends = [values]
-    for earlier, later in reversed(list(pairwise(times[1:]))):
-        for _ in range(earlier, later):
-            values = bellman.values(bellman.q_values(values))
-        ends.append(values)
-    weights, totals = workspace.policies(length, bellman)
-    for begin, end in pairwise(times):
-        values = ends.pop()
-        for t in reversed(range(begin, end)):
-            q = bellman.q_values(values)
-            values, totals[t - begin] = exponentials(q, weights[t - begin])
-            read(t, q, values)
-        yield from zip(weights[: end - begin], totals, strict=False)

@@ -1,7 +1,5 @@
 """How often a policy takes each action in each state."""
 
-from itertools import pairwise
-from math import isqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +10,7 @@ from gym_ilrl.planning.bellman import Bellman
 from gym_ilrl.planning.policies import probabilities
 from gym_ilrl.planning.policy_system import PolicySystem
 from gym_ilrl.planning.tabular_mdp import TabularMDP
+from gym_ilrl.planning.time_dependent import Workspace, policies
 
 _SWEEPS_FIRST = 400  # before a factor is computed: where states mix fast, they are all it takes
 _PRECISION = 1e-12  # of the flow through all states
@@ -105,22 +104,17 @@ def soft_occupancy(mdp: TabularMDP, temperature: float, memory_limit: float = 1e
     """
     require(mdp.horizon is not None, "horizon", mdp.horizon, "given for soft_occupancy; see solve and occupancy")
     require(is_number(memory_limit) and memory_limit > 0, "memory_limit", memory_limit, "a positive number of bytes")
-    steps = int(mdp.horizon or 0)
-    bellman = Bellman.of(mdp, temperature)
-    length = steps if steps * mdp.rewards.nbytes <= memory_limit else isqrt(steps - 1) + 1
-    times = [*range(0, steps, length), steps]
-    ends = _values_at(bellman, times[1:], mdp.n_states)
+    bellman, first = Bellman.of(mdp, temperature), []
+
+    def read(t: int, q: NDArray[np.float64], values: NDArray[np.float64]) -> None:
+        if t == 0:
+            first.append(values)
+
     total, forward = np.zeros(mdp.rewards.shape), _Forward(mdp)
-    value = 0.0
-    for (begin, end), values in zip(pairwise(times), reversed(ends), strict=True):
-        policies = []
-        for _ in range(begin, end):
-            values, policy = bellman.improve(bellman.q_values(values))
-            policies.append(policy)
-        value = float(mdp.initial @ values) * bellman.unit if begin == 0 else value
-        for t in range(begin, end):
-            total += mdp.gamma**t * forward.step(policies.pop())
-    return SoftOccupancy(value, total)
+    for t, (weights, sums) in enumerate(policies(bellman, int(mdp.horizon or 0), read, Workspace(), memory_limit)):
+        weights /= sums
+        total += mdp.gamma**t * forward.step(weights)
+    return SoftOccupancy(float(mdp.initial @ first[0]) * bellman.unit, total)
 
 
 def _swept_signed(
@@ -159,17 +153,6 @@ def _swept(bellman: Bellman, policy: NDArray[np.float64], initial: NDArray[np.fl
             return None
         visits, term = visits + term, following
     return None
-
-
-def _values_at(bellman: Bellman, times: list[int], n_states: int) -> list[NDArray[np.float64]]:
-    """Return the values at some times, the last first, which is the horizon."""
-    values = np.zeros(n_states)
-    kept = [values]
-    for earlier, later in reversed(list(pairwise(times))):
-        for _ in range(earlier, later):
-            values = bellman.values(bellman.q_values(values))
-        kept.append(values)
-    return kept
 
 
 class _Forward:
